@@ -1,0 +1,28 @@
+"""`.env`, made when it is missing."""
+
+import os
+import re
+import secrets
+from pathlib import Path
+
+from app.cli.console import console
+
+ENV_FILE = Path(".env")
+EXAMPLE = Path(".env.example")
+
+
+def ensure_env_file() -> None:
+    """Make `.env` from `.env.example`, with a fresh secret for each `change-me`.
+
+    An existing file is left alone. Where there is no example, as in an image, nothing is made.
+    """
+    if ENV_FILE.exists() or not EXAMPLE.exists():
+        return
+    text = re.sub(
+        "change-me(?=$)", lambda _: secrets.token_urlsafe(48), EXAMPLE.read_text(), flags=re.M
+    )
+    # Readable by its owner alone from the first moment on; never over a file that is there by now.
+    descriptor = os.open(ENV_FILE, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(text)
+    console.print(f"Made {ENV_FILE} from {EXAMPLE}.")

@@ -1,0 +1,1 @@
+"""What knows no domain. The template's: `copier update` renews it."""

@@ -1,0 +1,56 @@
+"""Alembic's entry: runs the migrations on the database that is configured."""
+
+import asyncio
+from importlib import import_module
+from pathlib import Path
+
+from alembic import context
+from sqlalchemy import Connection, pool
+from sqlalchemy.ext.asyncio import create_async_engine
+
+import app
+from app.config import Settings
+from app.database import Base
+
+# Any number: it only has to be the same for all who migrate. Replicas that start together wait.
+ADVISORY_LOCK = 7_402_531_117
+
+for models in Path(str(app.__file__)).parent.glob("*/models.py"):
+    import_module(f"app.{models.parent.name}.models")
+
+
+def database_url() -> str:
+    """Find out which database is meant."""
+    url: str | None = context.config.attributes.get("url")
+    if url is None:
+        setting = Settings.load().database.url
+        if setting is None:
+            raise SystemExit("DATABASE_URL is not set.")
+        url = setting.get_secret_value()
+    return url
+
+
+def run(connection: Connection) -> None:
+    """Run the migrations on an open connection, in one transaction."""
+    context.configure(
+        connection=connection, target_metadata=Base.metadata, compare_server_default=True
+    )
+    with context.begin_transaction():
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({ADVISORY_LOCK})")
+        context.run_migrations()
+
+
+async def connect_and_run() -> None:
+    """Connect, and run the migrations."""
+    engine = create_async_engine(database_url(), poolclass=pool.NullPool)
+    async with engine.connect() as connection:
+        await connection.run_sync(run)
+    await engine.dispose()
+
+
+if context.is_offline_mode():
+    context.configure(url=database_url(), target_metadata=Base.metadata, literal_binds=True)
+    with context.begin_transaction():
+        context.run_migrations()
+else:
+    asyncio.run(connect_and_run())

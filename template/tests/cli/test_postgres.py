@@ -1,0 +1,123 @@
+import asyncio
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from app.cli import postgres
+
+OTHER_USER = """
+import sys
+from app.cli import postgres
+with postgres.running() as address:
+    print(address, flush=True)
+    sys.stdin.readline()
+"""
+
+
+async def answer(address: str) -> object:
+    connection = await asyncpg.connect(f"{address}/postgres")
+    try:
+        return await connection.fetchval("SELECT 40 + 2")
+    finally:
+        await connection.close()
+
+
+def test_is_shared_and_stops_with_the_last_user(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with subprocess.Popen(
+        [sys.executable, "-c", OTHER_USER],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as other:
+        assert other.stdin
+        assert other.stdout
+        address = other.stdout.readline().strip()
+        with postgres.running() as mine:
+            assert mine == address
+        assert asyncio.run(answer(address)) == 42
+
+        with postgres.running():
+            other.stdin.write("\n")
+            other.stdin.flush()
+            other.wait(timeout=30)
+            assert asyncio.run(answer(address)) == 42
+
+        with pytest.raises(OSError, match="Connect call failed"):
+            asyncio.run(answer(address))
+
+
+def test_user_that_crashed_is_no_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with subprocess.Popen(
+        [sys.executable, "-c", OTHER_USER],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as other:
+        assert other.stdout
+        address = other.stdout.readline().strip()
+        other.kill()
+        other.wait(timeout=30)
+        assert asyncio.run(answer(address)) == 42  # left running,
+
+        with postgres.running() as mine:  # taken over,
+            assert mine == address
+
+        with pytest.raises(OSError, match="Connect call failed"):  # and stopped
+            asyncio.run(answer(address))
+
+
+def test_keeps_its_data_and_its_port(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    addresses = []
+    for _ in range(2):
+        with postgres.running() as address:
+            addresses.append(address)
+            asyncio.run(postgres.ensure_database(f"{address}/app"))
+
+    assert addresses[0] == addresses[1]
+
+
+def test_failure_shows_what_postgres_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with postgres.running():
+        pass
+    data = postgres.find_cluster().data
+    (data / "PG_VERSION").write_text("9.6\n")
+
+    with (
+        pytest.raises(postgres.PostgresError, match="not compatible") as caught,
+        postgres.running(),
+    ):
+        pass
+
+    assert str(data) in str(caught.value)
+
+
+def test_no_binaries(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PG_BIN", raising=False)
+    monkeypatch.setattr(postgres, "WHEELS", {})
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.setattr(Path, "glob", lambda *_: iter(()))
+
+    with pytest.raises(postgres.PostgresError, match="uv sync"):
+        postgres.find_binaries()
+
+
+@pytest.mark.skipif(
+    sys.platform == "win32" or os.geteuid() != 0, reason="only root has to share a folder"
+)
+def test_foreign_folder_is_not_used(tmp_path: Path) -> None:
+    folder = tmp_path / "postgres-of-root"
+    folder.mkdir()
+    folder.chmod(0o777)
+
+    with pytest.raises(postgres.PostgresError, match="somebody else"):
+        postgres.own_folder(folder)

@@ -1,0 +1,48 @@
+import asyncio
+from typing import NoReturn
+
+import pytest
+from fastapi import FastAPI
+from httpx2 import ASGITransport, AsyncClient
+
+from app.health import router
+
+
+async def get(app: FastAPI, path: str) -> tuple[int, dict[str, object]]:
+    async with AsyncClient(transport=ASGITransport(app), base_url="http://test") as client:
+        response = await client.get(path)
+    return response.status_code, response.json()
+
+
+async def broken() -> NoReturn:
+    raise ConnectionRefusedError
+
+
+async def hanging() -> None:
+    await asyncio.sleep(60)
+
+
+async def test_live(app: FastAPI) -> None:
+    assert await get(app, "/health/live") == (200, {"status": "ok"})
+
+
+async def test_ready(app: FastAPI) -> None:
+    status, body = await get(app, "/health/ready")
+
+    assert status == 200
+    assert body["status"] == "ok"
+
+
+@pytest.mark.parametrize("check", [broken, hanging])
+async def test_not_ready_names_what_is_down(
+    app: FastAPI, monkeypatch: pytest.MonkeyPatch, check: router.Check
+) -> None:
+    monkeypatch.setattr(router, "CHECK_SECONDS", 0.5)
+    others = dict.fromkeys(app.state.readiness_checks, "ok")
+    monkeypatch.setitem(app.state.readiness_checks, "broker", check)
+
+    status, body = await get(app, "/health/ready")
+
+    assert status == 503
+    assert body["status"] == "unavailable"
+    assert body["checks"] == {**others, "broker": "down"}

@@ -1,0 +1,95 @@
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from fastapi import FastAPI
+from pydantic import BaseModel, SecretStr
+from redis.exceptions import ConnectionError as RedisConnectionError
+
+from app.config import RedisSettings
+from app.kit.redis import cache, cached, connected
+
+SERVER = shutil.which("redis-server") or shutil.which("valkey-server")
+
+
+class Counted(BaseModel):
+    number: int
+
+
+@pytest.fixture(scope="module")
+def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A server of these tests' own."""
+    if SERVER is None:
+        pytest.skip("neither redis-server nor valkey-server is installed")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    folder: Path = tmp_path_factory.mktemp("redis")
+    server = subprocess.Popen(
+        [SERVER, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder)],
+        stdout=subprocess.DEVNULL,
+    )
+    for _ in range(100):
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+            break
+        except OSError:
+            time.sleep(0.05)
+    try:
+        yield f"redis://127.0.0.1:{port}/0"
+    finally:
+        server.terminate()
+        server.wait()
+
+
+@pytest.fixture
+def bare(app: FastAPI) -> Iterator[FastAPI]:
+    """An application without a connection; that of the other tests is put back afterwards."""
+    made = FastAPI()
+    made.state.readiness_checks = {}
+    yield made
+    cache.setup("mem://", pickle_type="json")
+
+
+async def use(app: FastAPI, settings: RedisSettings) -> list[int]:
+    calls = 0
+
+    @cached(Counted, ttl="1m", key="counted:{name}")
+    async def count(name: str) -> Counted:
+        nonlocal calls
+        calls += 1
+        return Counted(number=calls)
+
+    async with connected(app, settings):
+        await app.state.readiness_checks["redis"]()
+        await app.state.redis.set("greeting", "hello")
+        assert await app.state.redis.get("greeting") == "hello"
+        numbers = [(await count("a")).number, (await count("a")).number]
+        await cache.delete("counted:a")
+        return [*numbers, (await count("a")).number]
+
+
+async def test_in_memory(bare: FastAPI) -> None:
+    assert await use(bare, RedisSettings()) == [1, 1, 2]
+
+
+async def test_with_a_server(bare: FastAPI, redis_url: str) -> None:
+    assert await use(bare, RedisSettings(url=SecretStr(redis_url))) == [1, 1, 2]
+
+
+async def test_server_that_is_gone_counts_as_an_empty_cache(bare: FastAPI) -> None:
+    @cached(Counted, ttl="1m", key="counted:{name}")
+    async def count(name: str) -> Counted:
+        return Counted(number=1)
+
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # bound, but nobody listens
+        url = f"redis://127.0.0.1:{taken.getsockname()[1]}/0"
+        async with connected(bare, RedisSettings(url=SecretStr(url))):
+            assert (await count("a")).number == 1
+            with pytest.raises(RedisConnectionError):
+                await bare.state.readiness_checks["redis"]()

@@ -1,0 +1,105 @@
+import re
+from pathlib import Path
+
+import pytest
+
+from app.config import Settings, SettingsError
+
+
+def load_error(env_file: Path | None = None) -> SettingsError:
+    with pytest.raises(SettingsError) as caught:
+        Settings.load(env_file)
+    return caught.value
+
+
+@pytest.fixture
+def development(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("APP_ENVIRONMENT", "development")
+
+
+@pytest.fixture
+def env_file(tmp_path: Path) -> Path:
+    return tmp_path / ".env"
+
+
+def test_example_is_complete_for_development(env_file: Path) -> None:
+    text = Path(".env.example").read_text().replace("change-me", "x" * 40)
+    env_file.write_text(text)
+
+    settings = Settings.load(env_file)
+
+    assert settings.app.environment == "development"
+    names = {name for group in settings.groups().values() for name in group.variables().values()}
+    assert set(re.findall(r"^(?:# )?([A-Z_]+)=", text, re.MULTILINE)) <= names
+
+
+def test_environment_beats_file(env_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    env_file.write_text("APP_ENVIRONMENT=development\nLOG_LEVEL=ERROR\n")
+    monkeypatch.setenv("LOG_LEVEL", "WARNING")
+
+    assert Settings.load(env_file).log.level == "WARNING"
+
+
+def test_production_is_the_default_and_names_every_fault_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("APP_DEBUG", "true")
+    monkeypatch.setenv("APP_PORT", "many")
+    monkeypatch.setenv("LOG_LEVEL", "loud")
+
+    faults = {fault.variable: fault.advice for fault in load_error().faults}
+
+    assert faults["APP_PORT"] == (
+        "Input should be a valid integer, unable to parse string as an integer."
+    )
+    assert "'DEBUG', 'INFO'" in faults["LOG_LEVEL"]
+    required = {
+        variable
+        for variable in ("DATABASE_URL", "REDIS_URL", "SECRET_KEY")
+        if any(variable in group.variables().values() for group in Settings.groups().values())
+    }
+    assert required <= set(faults)
+
+
+def test_production_refuses_debug(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("APP_DEBUG", "true")
+
+    assert "APP_DEBUG" in str(load_error())
+
+
+@pytest.mark.usefixtures("development")
+class TestNamesInTheFile:
+    @pytest.mark.parametrize(
+        ("line", "advice"),
+        [
+            ("LOG_LEVLE=INFO", "LOG_LEVLE: is no setting ({}); did you mean LOG_LEVEL?"),
+            ("APP_COLOUR=red", "APP_COLOUR: is no setting ({}); there are APP_NAME, "),
+        ],
+    )
+    def test_slip(self, env_file: Path, line: str, advice: str) -> None:
+        env_file.write_text(f"{line}\n")
+
+        assert advice.format(env_file) in str(load_error(env_file))
+
+    def test_of_other_programs(self, env_file: Path) -> None:
+        env_file.write_text("COMPOSE_PROJECT_NAME=x\nAWS_REGION=eu-central-1\n")
+
+        Settings.load(env_file)
+
+    def test_missing_file(self, env_file: Path) -> None:
+        Settings.load(env_file)
+
+
+@pytest.mark.usefixtures("development")
+@pytest.mark.parametrize("value", ["10.0.0.0/8,127.0.0.1", "*", "::1"])
+def test_proxies(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    monkeypatch.setenv("APP_FORWARDED_ALLOW_IPS", value)
+
+    assert Settings.load(None).app.forwarded_allow_ips == value
+
+
+@pytest.mark.usefixtures("development")
+def test_proxy_that_is_no_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("APP_FORWARDED_ALLOW_IPS", "proxy.internal")
+
+    assert "APP_FORWARDED_ALLOW_IPS" in str(load_error())
