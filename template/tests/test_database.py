@@ -8,7 +8,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app import database
-from app.config import DatabaseSettings, Settings
+from app.config import DatabaseSettings, Settings, SettingsError
 from app.database import SessionDep, SessionFactory, after_commit
 from app.kit import problems
 
@@ -40,6 +40,10 @@ class TestUrl:
 
         with pytest.raises(ValidationError, match="such as postgresql://"):
             DatabaseSettings()
+
+    def test_production_needs_one(self) -> None:
+        with pytest.raises(SettingsError, match="DATABASE_URL: is not set; set it to a URL"):
+            Settings.load(None)
 
     def test_missing(self) -> None:
         with pytest.raises(ValueError, match="DATABASE_URL"):

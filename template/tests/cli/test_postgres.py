@@ -1,7 +1,9 @@
 import asyncio
 import os
+import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import asyncpg
@@ -18,6 +20,15 @@ with postgres.running() as address:
 """
 
 
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A project of its own, without a trace: what root uses lies outside of it."""
+    monkeypatch.chdir(tmp_path)
+    cluster = postgres.find_cluster()
+    yield tmp_path
+    shutil.rmtree(cluster.home)
+
+
 async def answer(address: str) -> object:
     connection = await asyncpg.connect(f"{address}/postgres")
     try:
@@ -26,10 +37,7 @@ async def answer(address: str) -> object:
         await connection.close()
 
 
-def test_is_shared_and_stops_with_the_last_user(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
+def test_is_shared_and_stops_with_the_last_user() -> None:
     with subprocess.Popen(
         [sys.executable, "-c", OTHER_USER],
         stdin=subprocess.PIPE,
@@ -53,8 +61,7 @@ def test_is_shared_and_stops_with_the_last_user(
             asyncio.run(answer(address))
 
 
-def test_user_that_crashed_is_no_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
+def test_user_that_crashed_is_no_user() -> None:
     with subprocess.Popen(
         [sys.executable, "-c", OTHER_USER],
         stdin=subprocess.PIPE,
@@ -74,8 +81,7 @@ def test_user_that_crashed_is_no_user(tmp_path: Path, monkeypatch: pytest.Monkey
             asyncio.run(answer(address))
 
 
-def test_keeps_its_data_and_its_port(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
+def test_keeps_its_data_and_its_port() -> None:
     addresses = []
     for _ in range(2):
         with postgres.running() as address:
@@ -85,8 +91,7 @@ def test_keeps_its_data_and_its_port(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert addresses[0] == addresses[1]
 
 
-def test_failure_shows_what_postgres_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
+def test_failure_shows_what_postgres_said() -> None:
     with postgres.running():
         pass
     data = postgres.find_cluster().data
@@ -114,10 +119,10 @@ def test_no_binaries(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.skipif(
     sys.platform == "win32" or os.geteuid() != 0, reason="only root has to share a folder"
 )
-def test_foreign_folder_is_not_used(tmp_path: Path) -> None:
-    folder = tmp_path / "postgres-of-root"
-    folder.mkdir()
-    folder.chmod(0o777)
+def test_foreign_folder_is_not_used(folder: Path) -> None:
+    foreign = folder / "postgres-of-root"
+    foreign.mkdir()
+    foreign.chmod(0o777)
 
     with pytest.raises(postgres.PostgresError, match="somebody else"):
-        postgres.own_folder(folder)
+        postgres.own_folder(foreign)

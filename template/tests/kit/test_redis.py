@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 from fastapi import FastAPI
-from pydantic import BaseModel, SecretStr
+from pydantic import BaseModel, SecretStr, ValidationError
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from app.config import RedisSettings
+from app.config import RedisSettings, Settings, SettingsError
 from app.kit.redis import cache, cached, connected
 
 SERVER = shutil.which("redis-server") or shutil.which("valkey-server")
@@ -53,6 +53,19 @@ def bare(app: FastAPI) -> Iterator[FastAPI]:
     made.state.readiness_checks = {}
     yield made
     cache.setup("mem://", pickle_type="json")
+
+
+def test_production_needs_a_url() -> None:
+    with pytest.raises(SettingsError, match="REDIS_URL: is not set; set it to a URL"):
+        Settings.load(None)
+
+
+@pytest.mark.parametrize("url", ["localhost:6379", "http://localhost"])
+def test_url_of_something_else(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    monkeypatch.setenv("REDIS_URL", url)
+
+    with pytest.raises(ValidationError, match="such as redis://"):
+        RedisSettings()
 
 
 async def use(app: FastAPI, settings: RedisSettings) -> list[int]:

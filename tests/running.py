@@ -1,0 +1,114 @@
+"""A rendered project whose `dev` runs."""
+
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+
+import httpx2
+
+from tests.project import Project
+
+START_SECONDS = 120
+STOP_SECONDS = 30
+
+
+@dataclass
+class Running:
+    """An application that answers.
+
+    Args:
+        url: Where.
+        process: What is to be stopped.
+    """
+
+    url: str
+    process: subprocess.Popen[str]
+    output: str = ""
+    clients: ExitStack = field(default_factory=ExitStack)
+
+    def client(self) -> httpx2.Client:
+        """Make a client, which is closed when the application ends."""
+        return self.clients.enter_context(httpx2.Client(base_url=self.url, timeout=20))
+
+    def signed_in(self, email: str, *, register: bool) -> httpx2.Client:
+        """Make a client that is signed in.
+
+        Args:
+            email: Names the account.
+            register: Whether it has to be opened first.
+        """
+        client = self.client()
+        password = "correct horse battery"  # noqa: S105  of a database that is soon gone
+        if register:
+            body = {"email": email, "password": password}
+            client.post("/api/v1/auth/register", json=body).raise_for_status()
+        form = {"username": email, "password": password}
+        token = client.post("/api/v1/auth/token", data=form).raise_for_status().json()
+        client.headers["authorization"] = f"Bearer {token['access_token']}"
+        return client
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def wait_until_live(url: str, process: subprocess.Popen[str]) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            raise AssertionError(f"ended with {process.returncode}\n{process.communicate()[0]}")
+        try:
+            if httpx2.get(f"{url}/health/live", timeout=2).is_success:
+                return
+        except httpx2.TransportError:
+            time.sleep(0.05)
+    raise AssertionError("did not answer in time")
+
+
+@contextmanager
+def dev(project: Project, command: str = "acme-orders", **extra: str) -> Iterator[Running]:
+    """Run `dev` until the context ends, then interrupt it as Ctrl-C does: the whole group.
+
+    Args:
+        project: What to run.
+        command: Its command.
+        extra: More variables.
+    """
+    port = free_port()
+    process = subprocess.Popen(
+        ["uv", "run", "--quiet", command, "dev", "--port", str(port)],
+        cwd=project.path,
+        env=project.env | extra,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    app = Running(f"http://127.0.0.1:{port}", process)
+    try:
+        wait_until_live(app.url, process)
+        with app.clients:
+            yield app
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGINT)
+        try:
+            app.output = process.communicate(timeout=STOP_SECONDS)[0]
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            raise
+    assert not listens(port)

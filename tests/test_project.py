@@ -1,0 +1,81 @@
+"""Each variant's own checks, as its user would run them."""
+
+import json
+import re
+
+import pytest
+
+from tests.conftest import Render
+from tests.project import Project
+from tests.variants import FULL, Variant
+
+
+@pytest.fixture
+def installed(project: Project) -> Project:
+    """The variant with its environment; what is not among its dependencies is not there."""
+    project.run("uv", "sync", "--quiet")
+    return project
+
+
+def test_lint(installed: Project) -> None:
+    installed.uv_run("ruff", "format", "--check", ".")
+    installed.uv_run("ruff", "check", ".")
+
+
+def test_types(installed: Project) -> None:
+    installed.uv_run("mypy")
+
+
+def test_tests(installed: Project, variant: Variant) -> None:
+    output = installed.uv_run("acme-orders", "test")
+    installed.remove_database()
+
+    assert re.search(r"Required test coverage of 80\.0% reached", output), output
+    # One test may be missed out: where redis-server is not installed, and where nobody is root.
+    skipped = re.search(r"(\d+) skipped", output)
+    assert int(skipped[1]) <= 1 if skipped else True, output
+    assert re.search(r"\d+ passed", output), (variant, output)
+
+
+def test_tests_in_parallel(installed: Project) -> None:
+    installed.uv_run("pytest", "-q", "-n", "2")
+    installed.remove_database()
+
+
+def test_lock_files_are_in_step(installed: Project) -> None:
+    installed.uv_run("acme-orders", "lock")
+
+    installed.run("uv", "lock", "--check")
+    assert "fastapi==" in (installed.path / "requirements.txt").read_text()
+    (installed.path / "requirements.txt").unlink()
+
+
+@pytest.mark.parametrize("variant", [FULL], ids=str)
+def test_wheel_and_version(render: Render, variant: Variant) -> None:
+    project = render(variant)
+    made = project.path / "dist"
+
+    # Without git, before the first tag, and after it.
+    assert "acme_orders-0.0.0-" in project.run("uv", "build", "--wheel", "-o", str(made))
+    for command in ("init -q", "add -A", "commit -qm one", "tag v1.2.3"):
+        project.run(
+            "git", "-c", "user.name=Ada", "-c", "user.email=ada@example.com", *command.split()
+        )
+    assert "acme_orders-1.2.3-" in project.run("uv", "build", "--wheel", "-o", str(made))
+
+
+def test_site(installed: Project, variant: Variant) -> None:
+    if not variant.docs:
+        assert "No such command 'docs'" in installed.uv_run(
+            "acme-orders", "docs", "build", check=False
+        )
+        return
+    installed.uv_run("acme-orders", "docs", "build")
+
+    index = json.loads((installed.path / "site/search/search_index.json").read_text())
+    assert any("create_app" in page["location"] for page in index["docs"])
+    # Nothing is loaded from another server.
+    for page in (installed.path / "site").rglob("*.html"):
+        assert not re.search(
+            r'<(script|link)[^>]+(src|href)="https?://(?!github\.com)', page.read_text()
+        )

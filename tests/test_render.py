@@ -1,0 +1,139 @@
+"""What a render leaves in the folder, and what it does not."""
+
+import re
+from collections import Counter
+
+import pytest
+
+from tests.conftest import Render
+from tests.project import Project
+from tests.variants import FULL, WORDS, Variant
+
+ALWAYS = """
+.copier-answers.yml .editorconfig .env.example .gitattributes .github/workflows/ci.yml .gitignore
+.pre-commit-config.yaml .python-version AGENTS.md CLAUDE.md LICENSE README.md pyproject.toml
+src/app/__init__.py src/app/config.py src/app/main.py
+src/app/cli/__init__.py src/app/cli/__main__.py src/app/cli/checks.py src/app/cli/console.py
+src/app/cli/dev.py src/app/cli/env_file.py src/app/cli/main.py src/app/cli/serve.py
+src/app/health/__init__.py src/app/health/router.py
+src/app/items/__init__.py src/app/items/dependencies.py src/app/items/exceptions.py
+src/app/items/models.py src/app/items/router.py src/app/items/schemas.py src/app/items/service.py
+src/app/kit/__init__.py src/app/kit/api_docs.py src/app/kit/logs.py src/app/kit/middleware.py
+src/app/kit/pagination.py src/app/kit/problems.py src/app/kit/schemas.py src/app/kit/state.py
+tests/__init__.py tests/conftest.py tests/factories.py tests/test_config.py tests/test_main.py
+tests/cli/__init__.py tests/cli/test_dev.py tests/cli/test_env_file.py tests/cli/test_main.py
+tests/health/__init__.py tests/health/test_router.py
+tests/items/__init__.py tests/items/test_router.py
+tests/kit/__init__.py tests/kit/test_logs.py tests/kit/test_pagination.py tests/kit/test_problems.py
+"""
+ONLY = {
+    "database": """
+        src/app/database.py src/app/cli/db.py src/app/cli/postgres.py
+        src/app/migrations/__init__.py src/app/migrations/env.py
+        src/app/migrations/script.py.mako src/app/migrations/versions/0001_initial.py
+        tests/databases.py tests/test_database.py tests/test_migrations.py
+        tests/cli/test_db.py tests/cli/test_postgres.py
+        """,
+    "redis": "src/app/kit/redis.py tests/items/test_cache.py tests/kit/test_redis.py",
+    "auth": """
+        src/app/auth/__init__.py src/app/auth/constants.py src/app/auth/dependencies.py
+        src/app/auth/emails.py src/app/auth/exceptions.py src/app/auth/models.py
+        src/app/auth/passwords.py src/app/auth/router.py src/app/auth/schemas.py
+        src/app/auth/service.py src/app/auth/tokens.py
+        tests/auth/__init__.py tests/auth/factories.py tests/auth/test_router.py
+        tests/auth/test_settings.py tests/items/test_ownership.py
+        """,
+    "docs": """
+        mkdocs.yml docs/index.md docs/getting-started.md docs/api/overview.md docs/api/python.md
+        src/app/cli/docs.py tests/cli/test_docs.py
+        """,
+}
+# Made by commands of the project, and ignored by its git where they are nobody's business.
+MADE = re.compile(r"(^|/)(__pycache__|\.dev|\.\w+_cache|site|\.env|uv\.lock|\.coverage)($|/)")
+
+# Where a feature's word may stand though it is off: the record of the answers, a text of law, and
+# workflows, which are the same in all variants and look for the files themselves.
+EXEMPT = {".copier-answers.yml", "LICENSE", ".github/workflows/ci.yml", "uv.lock"}
+
+
+def texts(project: Project) -> dict[str, str]:
+    return {
+        path: (project.path / path).read_text(encoding="utf-8")
+        for path in project.files()
+        if not MADE.search(path)
+    }
+
+
+def lines_with(pattern: str, files: dict[str, str]) -> list[str]:
+    found = re.compile(pattern, re.IGNORECASE)
+    return [
+        f"{path}: {line.strip()}"
+        for path, text in files.items()
+        if path not in EXEMPT
+        for line in [path, *text.splitlines()]
+        if found.search(line)
+    ]
+
+
+def test_files_are_exactly_these(project: Project, variant: Variant) -> None:
+    expected = Counter(ALWAYS.split())
+    for feature, paths in ONLY.items():
+        if getattr(variant, feature):
+            expected.update(paths.split())
+
+    assert max(expected.values()) == 1
+    assert set(texts(project)) == set(expected)
+
+
+def test_nothing_is_left_of_what_is_off(project: Project, variant: Variant) -> None:
+    files = texts(project)
+    left = {
+        word: lines
+        for feature in variant.off
+        for word in WORDS[feature]
+        if (lines := lines_with(word, files))
+    }
+
+    assert left == {}
+
+
+@pytest.mark.xdist_group(str(FULL))
+def test_words_that_are_looked_for_exist(render: Render) -> None:
+    files = texts(render(FULL))
+
+    assert [w for words in WORDS.values() for w in words if not lines_with(w, files)] == []
+
+
+def test_text_files_are_clean(project: Project) -> None:
+    for path, text in texts(project).items():
+        jinja = ["{%", "{#"] if path != ".github/workflows/ci.yml" else []
+        jinja += ["{{", "}}"] if "workflows" not in path else []
+        # A Mako template of Alembic's has braces of its own, and so has an f-string.
+        if path.endswith((".py", ".mako")):
+            jinja = ["{%"]
+        assert [tag for tag in jinja if tag in text] == [], path
+        if text:
+            assert text.endswith("\n"), path
+            assert not text.endswith("\n\n"), path
+        assert "\r" not in text, path
+        assert not re.search(r"[ \t]+$", text, re.MULTILINE), path
+        if path.endswith((".md", ".yml", ".toml", ".example")) or path.startswith(".git"):
+            assert "\n\n\n" not in text, path
+
+
+def test_imports_are_absolute_and_there_are_no_shell_scripts(project: Project) -> None:
+    files = texts(project)
+
+    assert [path for path in files if path.endswith((".sh", ".bat", "Makefile"))] == []
+    assert lines_with(r"^\s*from \.", files) == []
+    assert lines_with(r"^\s*(from|import) src\b", files) == []
+
+
+def test_files_are_short(project: Project) -> None:
+    long = {
+        path: lines
+        for path, text in texts(project).items()
+        if path.endswith(".py") and (lines := text.count("\n")) > 320
+    }
+
+    assert long == {}

@@ -1,0 +1,169 @@
+"""A person's first minutes: `dev` in a fresh folder, and what may go wrong."""
+
+import re
+import socket
+import stat
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.project import Project
+from tests.running import dev, free_port, listens
+from tests.variants import BARE, FULL, MIXED, Variant
+
+ITEMS = "/api/v1/items"
+
+full = pytest.mark.parametrize("variant", [FULL], ids=str)
+
+
+@full
+def test_first_day(fresh: Project) -> None:
+    # With an environment of its own, as a person has it.
+    fresh = Project(fresh.path, {})
+
+    # From nothing to the first row,
+    with dev(fresh) as app:
+        assert "x-request-id" in app.client().get(ITEMS).headers
+        client = app.signed_in("ada@example.com", register=True)
+        item = client.post(ITEMS, json={"title": "Buy milk"}).raise_for_status().json()
+        ready = client.get("/health/ready").json()
+    assert ready == {"status": "ok", "checks": {"database": "ok", "redis": "ok"}}
+    assert "Made .env from .env.example." in app.output
+    assert app.output.rstrip().endswith("Stopped.")
+    assert app.process.returncode == 0
+    port = int(re.search(r"PostgreSQL at 127\.0\.0\.1:(\d+)/app", app.output)[1])  # type: ignore[index]
+    assert not listens(port), "PostgreSQL outlives `dev`"
+    secrets = (fresh.path / ".env").read_text()
+    assert "change-me" not in secrets.replace("`change-me`", "")
+    assert stat.S_IMODE((fresh.path / ".env").stat().st_mode) == 0o600
+
+    # a stop, a start, and it is still there, under the same secret,
+    with dev(fresh) as app:
+        client = app.signed_in("ada@example.com", register=False)
+        assert client.get(f"{ITEMS}/{item['id']}").json() == item
+
+        # with tests beside it, which leave it alone.
+        fresh.uv_run("pytest", "-q", "tests/items", "tests/test_database.py")
+        assert client.get(ITEMS).json()["items"] == [item]
+    assert "Made .env" not in app.output
+    assert (fresh.path / ".env").read_text() == secrets
+    assert (fresh.path / "uv.lock").exists()
+
+
+@pytest.mark.parametrize("variant", [BARE, MIXED], ids=str)
+def test_without_accounts(fresh: Project, variant: Variant) -> None:
+    with dev(fresh) as app:
+        client = app.client()
+        created = client.post(ITEMS, json={"title": "Buy milk"}).raise_for_status().json()
+        listed = client.get(ITEMS).json()["items"]
+
+    assert listed == [created]
+    assert ("items are kept in memory" in app.output) is not variant.database
+
+
+@full
+def test_restarts_when_the_code_changes(fresh: Project) -> None:
+    with dev(fresh) as app:
+        client = app.client()
+        router = fresh.path / "src/app/items/router.py"
+        router.write_text(router.read_text().replace('"""Read an item."""', '"""Read one."""'))
+
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline:
+            if client.get("/health/live").is_success:
+                schema = client.get("/openapi.json").json()
+                if schema["paths"][f"{ITEMS}/{{item_id}}"]["get"]["description"] == "Read one.":
+                    break
+            time.sleep(0.1)
+        else:
+            pytest.fail("still the old code after 30 seconds")
+
+
+@full
+def test_one_at_a_time(fresh: Project) -> None:
+    with dev(fresh) as app:
+        second = fresh.uv_run("acme-orders", "dev", "--port", str(free_port()), check=False)
+
+    assert "dev already runs in this folder" in second
+    assert app.url in second
+    assert "Traceback" not in second
+
+
+@full
+def test_taken_port(fresh: Project) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        said = fresh.uv_run("acme-orders", "dev", "--port", str(port), check=False)
+
+    assert f"Cannot listen on 127.0.0.1:{port}" in said
+    assert f"--port {port + 1}" in said
+    assert "Traceback" not in said
+
+
+@full
+class TestFaultySettings:
+    """One clear line each, an exit code that is not 0, and no traceback."""
+
+    @staticmethod
+    def fails(project: Project, *command: str, **variables: str) -> list[str]:
+        said = project.run(
+            "sh", "-c", f"uv run --quiet acme-orders {' '.join(command)} && echo succeeded",
+            check=False, **variables,
+        )  # fmt: skip
+        assert "succeeded" not in said
+        assert "Traceback" not in said
+        return said.splitlines()
+
+    @pytest.mark.parametrize("command", [["dev"], ["serve"], ["db", "upgrade"]], ids=" ".join)
+    def test_database_that_does_not_answer(self, fresh: Project, command: list[str]) -> None:
+        url = f"postgres://ada:secret@127.0.0.1:{free_port()}/shop"
+
+        *_, line = self.fails(
+            fresh,
+            *command,
+            DATABASE_URL=url,
+            APP_ENVIRONMENT="development",
+            APP_PORT=str(free_port()),
+        )
+
+        assert line.startswith("Cannot connect to DATABASE_URL (127.0.0.1:")
+        assert "secret" not in line
+
+    def test_slips_in_env(self, fresh: Project) -> None:
+        (fresh.path / ".env").write_text(
+            "APP_ENVIRONMENT=development\nDATABSE_URL=postgres://localhost/x\n"
+            "LOG_LEVEL=chatty\nAPP_COLOUR=red\nAWS_REGION=eu-central-1\n"
+        )
+
+        lines = self.fails(fresh, "dev", "--port", str(free_port()))
+
+        assert lines[0] == "The settings are not usable:"
+        assert any("DATABSE_URL" in ln and "did you mean DATABASE_URL?" in ln for ln in lines)
+        assert any("LOG_LEVEL" in line and "'DEBUG', 'INFO'" in line for line in lines)
+        assert any("APP_COLOUR" in line for line in lines)
+        assert not any("AWS_REGION" in line for line in lines)
+
+    def test_production_with_defaults(self, fresh: Project) -> None:
+        lines = self.fails(fresh, "serve", APP_DEBUG="true")
+
+        faults = {line.split(":")[0].strip() for line in lines[1:]}
+        assert faults == {"APP_DEBUG", "DATABASE_URL", "REDIS_URL", "SECRET_KEY"}
+        assert not (fresh.path / ".env").exists()
+
+
+@pytest.mark.skipif(not Path("/proc").exists(), reason="looks for processes where Linux has them")
+@full
+def test_interrupted_start_leaves_nothing_behind(fresh: Project) -> None:
+    # SIGTERM to the command alone, as a supervisor or an editor sends it.
+    with dev(fresh) as app:
+        port = int(re.search(r":(\d+)$", app.url)[1])  # type: ignore[index]
+        children = fresh.run("pgrep", "-f", f"acme-orders dev --port {port}").split()
+        fresh.run("kill", "-TERM", children[-1])
+        app.process.wait(timeout=30)
+
+    postgres = int(re.search(r"PostgreSQL at 127\.0\.0\.1:(\d+)", app.output)[1])  # type: ignore[index]
+    assert not listens(port)
+    assert not listens(postgres)
