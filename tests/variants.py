@@ -43,12 +43,12 @@ MIXED = Variant(True, False, False, True)
 WORDS = {
     "database": [
         "sqlalchemy", "alembic", "asyncpg", "postgres", "database", "migration", r"\bdb\b",
-        r"\bsession(?!-)", "rolled back",
+        "session_?(?:factory|dep)", "asyncsession", "rolled back",
     ],
-    "redis": ["redis", "cashews", "valkey", r"\bcached?\b"],
+    "redis": ["redis", "cashews", "valkey", r"\bcached\b"],
     "auth": [
         "auth(?!or)", "jwt", "argon", "pwdlib", r"\btokens?\b", "secret_key", "sign(?:ed)? in",
         r"\bowner\b", r"current_?user", "bearer",
     ],
-    "docs": ["mkdocs", r"documentation site", r"docs/(?!asset|oauth)", "docs serve"],
+    "docs": ["mkdocs", r"documentation site", r"docs/(?!asset)", "docs serve"],
 }  # fmt: skip

@@ -3,7 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from app.config import Settings, SettingsError
+from app.config import Settings
+from app.kit.settings import SettingsError
 
 
 def load_error(env_file: Path | None = None) -> SettingsError:

@@ -8,9 +8,10 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app import database
-from app.config import DatabaseSettings, Settings, SettingsError
+from app.config import DatabaseSettings, Settings
 from app.database import SessionDep, SessionFactory, after_commit
 from app.kit import problems
+from app.kit.settings import SettingsError
 
 URL = "postgresql+asyncpg://ada:pw@db.example.com:5432/shop"
 

@@ -1,7 +1,8 @@
 import pytest
 from pydantic import ValidationError
 
-from app.config import AuthSettings, Settings, SettingsError
+from app.config import AuthSettings, Settings
+from app.kit.settings import SettingsError
 
 
 @pytest.mark.parametrize("key", ["change-me", "x" * 31])

@@ -61,10 +61,10 @@ class TestSampling:
         log = structlog.stdlib.get_logger("ours")
 
         for number in range(LINES):
-            token = correlation_id.set(f"request-{number}")
+            previous = correlation_id.set(f"request-{number}")
             log.info("one")
             log.info("two")
-            correlation_id.reset(token)
+            correlation_id.reset(previous)
 
         lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
         ones = [line["request_id"] for line in lines if line["event"] == "one"]
@@ -74,12 +74,12 @@ class TestSampling:
 
     def test_keeps_warnings(self, settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
         configure(settings, sample_rate=0.0)
-        token = correlation_id.set("request-1")
+        previous = correlation_id.set("request-1")
 
         structlog.stdlib.get_logger("ours").info("dropped")
         structlog.stdlib.get_logger("ours").warning("kept")
 
-        correlation_id.reset(token)
+        correlation_id.reset(previous)
         assert [json.loads(line)["event"] for line in capsys.readouterr().out.splitlines()] == [
             "kept"
         ]

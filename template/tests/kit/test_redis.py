@@ -10,8 +10,9 @@ from fastapi import FastAPI
 from pydantic import BaseModel, SecretStr, ValidationError
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from app.config import RedisSettings, Settings, SettingsError
+from app.config import RedisSettings, Settings
 from app.kit.redis import cache, cached, connected
+from app.kit.settings import SettingsError
 
 SERVER = shutil.which("redis-server") or shutil.which("valkey-server")
 

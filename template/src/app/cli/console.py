@@ -31,7 +31,8 @@ def run(*command: str) -> int:
 
 def load_settings() -> "Settings":
     """Read the settings, or say what is wrong with them and end the command."""
-    from app.config import Settings, SettingsError  # noqa: PLC0415
+    from app.config import Settings  # noqa: PLC0415
+    from app.kit.settings import SettingsError  # noqa: PLC0415
 
     try:
         return Settings.load()

@@ -21,7 +21,7 @@ def ensure_env_file() -> None:
     text = re.sub(
         "change-me(?=$)", lambda _: secrets.token_urlsafe(48), EXAMPLE.read_text(), flags=re.M
     )
-    # Readable by its owner alone from the first moment on; never over a file that is there by now.
+    # Nobody else can read it, from the first moment on; a file that is there by now is kept.
     descriptor = os.open(ENV_FILE, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w") as file:
         file.write(text)

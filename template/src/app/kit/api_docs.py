@@ -6,13 +6,11 @@ from fastapi import FastAPI, Request
 from fastapi.openapi.docs import (
     get_redoc_html,
     get_swagger_ui_html,
-    get_swagger_ui_oauth2_redirect_html,
 )
 from fastapi.responses import HTMLResponse
 from starlette.staticfiles import StaticFiles
 
 ASSETS = "/docs/assets"
-OAUTH2_REDIRECT = "/docs/oauth2-redirect"
 # Redoc would fetch its maker's logo. The pages come with scripts of their own, and start workers.
 POLICY = {
     "Content-Security-Policy": "default-src 'self' 'unsafe-inline' data: blob:; frame-ancestors 'none'"
@@ -34,14 +32,9 @@ def install(app: FastAPI) -> None:
             swagger_js_url=f"{root}{ASSETS}/swagger-ui-bundle.js",
             swagger_css_url=f"{root}{ASSETS}/swagger-ui.css",
             swagger_favicon_url=f"{root}{ASSETS}/favicon.png",
-            oauth2_redirect_url=f"{root}{OAUTH2_REDIRECT}",
             swagger_ui_parameters={"persistAuthorization": True, "tryItOutEnabled": True},
         )
         return HTMLResponse(page.body, headers=POLICY)
-
-    @app.get(OAUTH2_REDIRECT, include_in_schema=False)
-    async def oauth2_redirect() -> HTMLResponse:
-        return get_swagger_ui_oauth2_redirect_html()
 
     @app.get("/redoc", include_in_schema=False)
     async def redoc(request: Request) -> HTMLResponse:

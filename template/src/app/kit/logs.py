@@ -94,7 +94,7 @@ def configure(settings: Settings) -> None:
         [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
         if pretty
         else [
-            # Without the local variables, among which are passwords and tokens.
+            # Without the local variables, among which are secrets.
             structlog.processors.ExceptionRenderer(ExceptionDictTransformer(show_locals=False)),
             structlog.processors.JSONRenderer(serializer=to_json),
         ]

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, StringConstraints
 
-# NUL is in no text that people write, and PostgreSQL stores none.
+# NUL is in no text that people write, and not everything can store it.
 NO_NUL = r"^[^\x00]*$"
 
 Line = Annotated[

@@ -1,0 +1,122 @@
+"""How settings are read: groups of variables, and all faults said at once."""
+
+import difflib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple, Self
+
+from dotenv import dotenv_values
+from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+ENV_FILE = Path(".env")
+
+
+class Fault(NamedTuple):
+    """One thing that is wrong with one variable."""
+
+    variable: str
+    advice: str
+
+
+class SettingsError(Exception):
+    """The settings are not usable; says every fault at once."""
+
+    def __init__(self, faults: list[Fault]) -> None:
+        self.faults = faults
+        lines = [f"  {fault.variable}: {fault.advice}" for fault in faults]
+        super().__init__("\n".join(["The settings are not usable:", *lines]))
+
+
+class Group(BaseSettings):
+    """What all settings classes share."""
+
+    model_config = SettingsConfigDict(
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
+        populate_by_name=True,
+        # An error message must not repeat a secret.
+        hide_input_in_errors=True,
+    )
+
+    @classmethod
+    def variables(cls) -> dict[str, str]:
+        """Map each field to the variable that sets it."""
+        prefix = cls.model_config["env_prefix"]
+        return {
+            name: field.validation_alias
+            if isinstance(field.validation_alias, str)
+            else (prefix + name).upper()
+            for name, field in cls.model_fields.items()
+        }
+
+    def production_faults(self) -> Iterator[Fault]:
+        """Yield what may pass in development, but not in production."""
+        yield from ()
+
+
+class AllSettings(BaseModel):
+    """Groups that are read together. One is called `app`, and says whether this is production."""
+
+    model_config = ConfigDict(frozen=True)
+
+    @classmethod
+    def groups(cls) -> dict[str, type[Group]]:
+        """Map each field to its class."""
+        return {
+            name: field.annotation
+            for name, field in cls.model_fields.items()
+            if isinstance(field.annotation, type) and issubclass(field.annotation, Group)
+        }
+
+    @classmethod
+    def load(cls, env_file: Path | None = ENV_FILE) -> Self:
+        """Read the environment, and `env_file` for what it does not say.
+
+        Args:
+            env_file: File of `NAME=value` lines; None, or a missing one, is no fault.
+
+        Raises:
+            SettingsError: A value is not usable, `env_file` has a name that looks like a slip,
+                or something that production needs is missing. All of it is said at once.
+        """
+        faults = list(_slips(env_file, cls.groups())) if env_file else []
+        loaded: dict[str, Group] = {}
+        for name, group in cls.groups().items():
+            try:
+                loaded[name] = group(_env_file=env_file)
+            except ValidationError as error:
+                faults += _faults(error, group)
+        # Where the environment is not known, the strictest rules hold.
+        if getattr(loaded.get("app"), "production", True):
+            for group_settings in loaded.values():
+                faults += group_settings.production_faults()
+        if faults:
+            raise SettingsError(faults)
+        return cls(**loaded)
+
+
+def _faults(error: ValidationError, group: type[Group]) -> Iterator[Fault]:
+    variables = group.variables()
+    for detail in error.errors(include_url=False, include_input=False):
+        name = str(detail["loc"][0])
+        message = detail["msg"].removeprefix("Value error, ")
+        yield Fault(variables.get(name, name), message.removesuffix(".") + ".")
+
+
+def _slips(env_file: Path, groups: dict[str, type[Group]]) -> Iterator[Fault]:
+    """Yield the names in `env_file` that are probably meant to be another.
+
+    Other programs read the file too, so a name that resembles none of ours is theirs.
+    """
+    known = [variable for group in groups.values() for variable in group.variables().values()]
+    prefixes = tuple(str(group.model_config["env_prefix"]) for group in groups.values())
+    for name in dotenv_values(env_file):
+        if name.upper() in known:
+            continue
+        if similar := difflib.get_close_matches(name.upper(), known, n=1, cutoff=0.8):
+            yield Fault(name, f"is no setting ({env_file}); did you mean {similar[0]}?")
+        elif name.upper().startswith(prefixes):
+            mine = [variable for variable in known if variable.startswith(name.split("_")[0])]
+            yield Fault(name, f"is no setting ({env_file}); there are {', '.join(mine)}.")
