@@ -8,7 +8,7 @@ import pytest
 import yaml
 from pytest_copie.plugin import Copie
 
-from tests.project import Project
+from tests.project import PYTHON, Project
 from tests.variants import VARIANTS, Variant
 
 ROOT = Path(__file__).parents[1]
@@ -21,6 +21,7 @@ ANSWERS = {
     "author_name": "Ada Lovelace",
     "author_email": "ada@example.com",
     "github_owner": "acme",
+    "python_version": PYTHON,
 }
 
 Render = Callable[[Variant], Project]

@@ -7,7 +7,7 @@ import pytest
 
 from tests.conftest import Render
 from tests.project import Project
-from tests.variants import FULL, Variant
+from tests.variants import BARE, FULL, MIXED, Variant
 
 
 @pytest.fixture
@@ -37,6 +37,11 @@ def test_tests(installed: Project, variant: Variant) -> None:
     assert re.search(r"\d+ passed", output), (variant, output)
 
 
+@pytest.mark.parametrize(
+    "variant",
+    [pytest.param(v, marks=pytest.mark.xdist_group(str(v))) for v in (FULL, BARE, MIXED)],
+    ids=str,
+)
 def test_tests_in_parallel(installed: Project) -> None:
     installed.uv_run("pytest", "-q", "-n", "2")
     installed.remove_database()

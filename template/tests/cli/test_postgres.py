@@ -20,17 +20,19 @@ with postgres.running() as address:
 """
 
 
-@pytest.fixture(autouse=True)
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A project of its own, without a trace: what root uses lies outside of it."""
-    monkeypatch.chdir(tmp_path)
-    cluster = postgres.find_cluster()
-    yield tmp_path
-    shutil.rmtree(cluster.home)
+@pytest.fixture(autouse=True, scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A project of these tests' own, without a trace: what root uses lies outside of it."""
+    path = tmp_path_factory.mktemp("project")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(path)
+        cluster = postgres.find_cluster()
+        yield path
+        shutil.rmtree(cluster.home)
 
 
-async def answer(address: str) -> object:
-    connection = await asyncpg.connect(f"{address}/postgres")
+async def answer(address: str, database: str = "postgres") -> object:
+    connection = await asyncpg.connect(f"{address}/{database}")
     try:
         return await connection.fetchval("SELECT 40 + 2")
     finally:
@@ -82,26 +84,31 @@ def test_user_that_crashed_is_no_user() -> None:
 
 
 def test_keeps_its_data_and_its_port() -> None:
-    addresses = []
-    for _ in range(2):
-        with postgres.running() as address:
-            addresses.append(address)
-            asyncio.run(postgres.ensure_database(f"{address}/app"))
+    with postgres.running() as first:
+        asyncio.run(postgres.ensure_database(f"{first}/kept"))
+        asyncio.run(postgres.ensure_database(f"{first}/kept"))
+    with postgres.running() as second:
+        assert asyncio.run(answer(second, "kept")) == 42
 
-    assert addresses[0] == addresses[1]
+    assert first == second
 
 
 def test_failure_shows_what_postgres_said() -> None:
     with postgres.running():
         pass
     data = postgres.find_cluster().data
-    (data / "PG_VERSION").write_text("9.6\n")
+    version = data / "PG_VERSION"
+    genuine = version.read_text()
+    version.write_text("9.6\n")
 
-    with (
-        pytest.raises(postgres.PostgresError, match="not compatible") as caught,
-        postgres.running(),
-    ):
-        pass
+    try:
+        with (
+            pytest.raises(postgres.PostgresError, match="not compatible") as caught,
+            postgres.running(),
+        ):
+            pass
+    finally:
+        version.write_text(genuine)
 
     assert str(data) in str(caught.value)
 
