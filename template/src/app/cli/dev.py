@@ -3,6 +3,7 @@
 import os
 import signal
 import socket
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
@@ -29,9 +30,14 @@ def dev(
     # Some editors and supervisors end programs with SIGTERM: clean up as for Ctrl-C.
     signal.signal(signal.SIGTERM, _interrupt)
     os.environ["APP_ENVIRONMENT"] = "development"
-    ensure_env_file()
+    first_start = ensure_env_file()
     with only_one(f"http://{host}:{port}"), ExitStack() as stack:
         require_free_port(host, port)
+        if first_start:
+            # Nothing is compiled yet. Another core can do that while the services start.
+            importing = [sys.executable, "-c", "import app.main"]
+            compiling = subprocess.Popen(importing, stderr=subprocess.DEVNULL)
+            stack.callback(compiling.wait)
         try:
             for service in services:
                 console.print(stack.enter_context(service()))

@@ -11,13 +11,16 @@ ENV_FILE = Path(".env")
 EXAMPLE = Path(".env.example")
 
 
-def ensure_env_file() -> None:
+def ensure_env_file() -> bool:
     """Make `.env` from `.env.example`, with a fresh secret for each `change-me`.
 
     An existing file is left alone. Where there is no example, as in an image, nothing is made.
+
+    Returns:
+        Whether it was made.
     """
     if ENV_FILE.exists() or not EXAMPLE.exists():
-        return
+        return False
     text = re.sub(
         "change-me(?=$)", lambda _: secrets.token_urlsafe(48), EXAMPLE.read_text(), flags=re.M
     )
@@ -26,3 +29,4 @@ def ensure_env_file() -> None:
     with os.fdopen(descriptor, "w") as file:
         file.write(text)
     console.print(f"Made {ENV_FILE} from {EXAMPLE}.")
+    return True
