@@ -63,6 +63,10 @@ def test_production_is_the_default_and_names_every_fault_at_once(
     assert set(faults) == {"APP_PORT", "LOG_LEVEL"} | missing
 
 
+def test_production_needs_to_know_its_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "APP_TRUSTED_HOSTS: is not set" in str(load_error())
+
+
 def test_production_refuses_debug(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("APP_DEBUG", "true")
 
@@ -93,11 +97,14 @@ class TestNamesInTheFile:
 
 
 @pytest.mark.usefixtures("development")
-@pytest.mark.parametrize("value", ["10.0.0.0/8,127.0.0.1", "*", "::1"])
-def test_proxies(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+@pytest.mark.parametrize(
+    ("value", "addresses"),
+    [("10.0.0.0/8, ::1,", ("10.0.0.0/8", "::1")), ("*", ("*",)), ("", ("127.0.0.1",))],
+)
+def test_proxies(monkeypatch: pytest.MonkeyPatch, value: str, addresses: tuple[str, ...]) -> None:
     monkeypatch.setenv("APP_FORWARDED_ALLOW_IPS", value)
 
-    assert Settings.load(None).app.forwarded_allow_ips == value
+    assert Settings.load(None).app.forwarded_allow_ips == addresses
 
 
 @pytest.mark.usefixtures("development")

@@ -20,7 +20,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from app.config import SLUG, DatabaseSettings
 from app.kit.pagination import Cursor, PageParams
-from app.kit.problems import ServiceUnavailable, raises
+from app.kit.problems import Problem, ServiceUnavailable, raises
 
 NAMING_CONVENTION = {
     "ix": "%(column_0_label)s_idx",
@@ -121,7 +121,7 @@ def is_unavailable(error: BaseException) -> bool:
 async def get_session(request: Request) -> AsyncIterator[AsyncSession]:
     """Give a request its session: one transaction, committed when the endpoint has returned.
 
-    An error rolls it back. What `after_commit` was given runs after the commit. All of it happens
+    An error rolls it back, unless it is a problem that `commits`. What `after_commit` was given runs after the commit. All of it happens
     before the response is sent, so that who has read the response finds the data.
 
     Raises:
@@ -130,8 +130,13 @@ async def get_session(request: Request) -> AsyncIterator[AsyncSession]:
     factory: SessionFactory = request.app.state.session_factory
     try:
         async with factory() as session:
-            async with session.begin():
+            try:
                 yield session
+            except Problem as problem:
+                if problem.commits:
+                    await session.commit()
+                raise
+            await session.commit()
             for callback in session.info.pop("after_commit", ()):
                 await callback()
     except Exception as error:

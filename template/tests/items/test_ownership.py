@@ -37,7 +37,7 @@ async def test_other_users_item(
     item = await create_item(client)
     assert (await client.get(f"{ITEMS}/{item['id']}")).status_code == 200
     other = await create_user(session, email="eve@example.com")
-    token = create_access_token(other.id, settings.auth)
+    token = create_access_token(other, settings.auth)
 
     async with client_of(app, authorization=f"Bearer {token}") as eve:
         page = (await eve.get(ITEMS)).json()

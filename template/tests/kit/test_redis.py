@@ -1,9 +1,5 @@
-import shutil
 import socket
-import subprocess
-import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from fastapi import FastAPI
@@ -13,8 +9,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from app.config import RedisSettings, Settings
 from app.kit.redis import cache, cached, connected
 from app.kit.settings import SettingsError
-
-SERVER = shutil.which("redis-server") or shutil.which("valkey-server")
+from tests.redis_server import redis_server
 
 
 class Counted(BaseModel):
@@ -22,29 +17,9 @@ class Counted(BaseModel):
 
 
 @pytest.fixture(scope="module")
-def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A server of these tests' own."""
-    if SERVER is None:
-        pytest.skip("neither redis-server nor valkey-server is installed")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    folder: Path = tmp_path_factory.mktemp("redis")
-    server = subprocess.Popen(
-        [SERVER, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder)],
-        stdout=subprocess.DEVNULL,
-    )
-    for _ in range(100):
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-            break
-        except OSError:
-            time.sleep(0.05)
-    try:
-        yield f"redis://127.0.0.1:{port}/0"
-    finally:
-        server.terminate()
-        server.wait()
+def redis_url() -> Iterator[str]:
+    with redis_server() as url:
+        yield url
 
 
 @pytest.fixture

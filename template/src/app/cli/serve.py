@@ -37,7 +37,7 @@ def serve(
         log_config=None,
         # One line a request is ours to write: uvicorn's own costs more than the rest of it.
         access_log=False,
-        forwarded_allow_ips=settings.app.forwarded_allow_ips,
+        forwarded_allow_ips=list(settings.app.forwarded_allow_ips),
         timeout_graceful_shutdown=20,
         server_header=False,
     )

@@ -51,14 +51,18 @@ class Problem(Exception):
 
     Args:
         detail: What happened this time, and what to do.
+        headers: Headers of this response, beside those of all of the kind.
     """
 
     status: ClassVar[HTTPStatus] = HTTPStatus.BAD_REQUEST
-    headers: ClassVar[dict[str, str]] = {}
+    HEADERS: ClassVar[dict[str, str]] = {}
+    # Whether what the request has changed is kept all the same.
+    commits: ClassVar[bool] = False
 
-    def __init__(self, detail: str | None = None) -> None:
+    def __init__(self, detail: str | None = None, *, headers: dict[str, str] | None = None) -> None:
         super().__init__(detail or self.summary())
         self.detail = str(self)
+        self.headers = self.HEADERS | (headers or {})
 
     @classmethod
     def words(cls) -> list[str]:
@@ -85,7 +89,7 @@ class ServiceUnavailable(Problem):
     """Something that this needs is not answering; try again in a moment."""
 
     status = HTTPStatus.SERVICE_UNAVAILABLE
-    headers: ClassVar[dict[str, str]] = {"Retry-After": "5"}
+    HEADERS: ClassVar[dict[str, str]] = {"Retry-After": "5"}
 
 
 class InvalidRequest(Problem):

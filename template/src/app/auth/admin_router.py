@@ -1,0 +1,38 @@
+"""Other people's accounts, for superusers."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+
+from app.auth.dependencies import Superuser, Users, ValidUser
+from app.auth.schemas import AccountUpdate, AccountView
+from app.kit.pagination import Page, PageQuery
+
+router = APIRouter(prefix="/auth/users", tags=["users"])
+
+
+@router.get("")
+async def list_users(
+    page: PageQuery,
+    users: Users,
+    _superuser: Superuser,
+    email: Annotated[
+        str | None,
+        Query(max_length=200, pattern=r"^[^\x00]*$", description="What the address must contain."),
+    ] = None,
+) -> Page[AccountView]:
+    """List the users, the newest first."""
+    return await users.page(page, email=email)
+
+
+@router.get("/{user_id}")
+async def read_user(user: ValidUser) -> AccountView:
+    """Read a user."""
+    return AccountView.model_validate(user)
+
+
+@router.patch("/{user_id}")
+async def update_user(user: ValidUser, data: AccountUpdate, users: Users) -> AccountView:
+    """Deactivate a user, which signs them out everywhere at once, or let them in again."""
+    await users.set_active(user, active=data.is_active)
+    return AccountView.model_validate(user)
