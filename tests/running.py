@@ -4,6 +4,8 @@ import os
 import signal
 import socket
 import subprocess
+import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -27,7 +29,7 @@ class Running:
     """
 
     url: str
-    process: subprocess.Popen[str]
+    process: subprocess.Popen[bytes]
     output: str = ""
     clients: ExitStack = field(default_factory=ExitStack)
 
@@ -65,11 +67,11 @@ def listens(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-def wait_until_live(url: str, process: subprocess.Popen[str]) -> None:
+def wait_until_live(url: str, process: subprocess.Popen[bytes]) -> None:
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
         if process.poll() is not None:
-            raise AssertionError(f"ended with {process.returncode}\n{process.communicate()[0]}")
+            raise AssertionError(f"ended with {process.returncode}")
         try:
             if httpx2.get(f"{url}/health/live", timeout=2).is_success:
                 return
@@ -88,27 +90,33 @@ def dev(project: Project, command: str = "acme-orders", **extra: str) -> Iterato
         extra: More variables.
     """
     port = free_port()
-    process = subprocess.Popen(
-        ["uv", "run", "--quiet", command, "dev", "--port", str(port)],
-        cwd=project.path,
-        env=project.env | extra,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
-    app = Running(f"http://127.0.0.1:{port}", process)
-    try:
-        wait_until_live(app.url, process)
-        with app.clients:
-            yield app
-    finally:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGINT)
+    # A file, since a pipe that nobody reads is full one day.
+    with tempfile.TemporaryFile("w+") as output:
+        process = subprocess.Popen(
+            ["uv", "run", "--quiet", command, "dev", "--port", str(port)],
+            cwd=project.path,
+            env=project.env | extra,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        app = Running(f"http://127.0.0.1:{port}", process)
         try:
-            app.output = process.communicate(timeout=STOP_SECONDS)[0]
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            raise
+            wait_until_live(app.url, process)
+            with app.clients:
+                yield app
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGINT)
+            try:
+                process.wait(STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+                raise
+            finally:
+                output.seek(0)
+                app.output = output.read()
+                if sys.exc_info()[0]:
+                    print(app.output)
     assert not listens(port)

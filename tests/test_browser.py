@@ -55,6 +55,22 @@ def offline_page(browser: Browser, url: str) -> tuple[Page, list[str]]:
     return page, trouble
 
 
+def sign_in_and_read_me(page: Page) -> None:
+    """Press Authorize, then try an operation that needs it."""
+    page.get_by_role("button", name="Authorize").first.click()
+    page.get_by_label("username:").fill("ada@example.com")
+    page.get_by_label("password:").fill("correct horse battery")
+    page.get_by_label("Apply given OAuth2 credentials").click()
+    page.get_by_role("heading", name="Authorized").wait_for()
+    page.get_by_role("button", name="Close").last.click()
+    operation = page.locator(".opblock", has_text="/api/v1/auth/me").first
+    operation.locator(".opblock-summary-control").click()
+    operation.get_by_role("button", name="Execute").click()
+    answer = operation.locator(".live-responses-table")
+    answer.wait_for()
+    assert "ada@example.com" in answer.inner_text()
+
+
 @pytest.mark.parametrize("variant", [FULL, BARE], ids=str)
 def test_api_pages(fresh: Project, variant: Variant, browser: Browser) -> None:
     with dev(fresh) as app:
@@ -64,6 +80,10 @@ def test_api_pages(fresh: Project, variant: Variant, browser: Browser) -> None:
         page.get_by_text("/api/v1/items", exact=True).first.wait_for()
         assert page.get_by_text("Acme Orders & Returns").first.is_visible()
         assert page.get_by_role("button", name="Authorize").count() == int(variant.auth)
+
+        if variant.auth:
+            app.signed_in("ada@example.com", register=True)
+            sign_in_and_read_me(page)
 
         page.goto(f"{app.url}/redoc")
         page.get_by_role("heading", name="Acme Orders & Returns").first.wait_for()

@@ -28,6 +28,12 @@ def test_first_day(fresh: Project) -> None:
         client = app.signed_in("ada@example.com", register=True)
         item = client.post(ITEMS, json={"title": "Buy milk"}).raise_for_status().json()
         ready = client.get("/health/ready").json()
+    # The mail is in the log and in a folder, to be looked at.
+    assert (
+        "Confirm your e-mail address"
+        in next((fresh.path / ".dev/mails").glob("*.html")).read_text()
+    )
+    assert "/verify-email?token=" in app.output
     assert ready == {"status": "ok", "checks": {"database": "ok", "redis": "ok"}}
     assert "Made .env from .env.example." in app.output
     assert app.output.rstrip().endswith("Stopped.")
@@ -150,7 +156,10 @@ class TestFaultySettings:
         lines = self.fails(fresh, "serve", APP_DEBUG="true")
 
         faults = {line.split(":")[0].strip() for line in lines[1:]}
-        assert faults == {"APP_DEBUG", "DATABASE_URL", "REDIS_URL", "SECRET_KEY"}
+        assert faults == {
+            "APP_DEBUG", "APP_TRUSTED_HOSTS", "DATABASE_URL", "REDIS_URL", "SECRET_KEY",
+            "MAIL_LINKS_TO", "MAIL_SENDER", "MAIL_SMTP_URL",
+        }  # fmt: skip
         assert not (fresh.path / ".env").exists()
 
 

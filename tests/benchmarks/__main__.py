@@ -8,6 +8,7 @@ import tempfile
 import time
 import warnings
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
 
 import httpx2
@@ -19,6 +20,7 @@ from tests.running import dev
 from tests.variants import FULL, VARIANTS, Variant
 
 ROUNDS = 5
+PASSWORD = "correct horse battery"  # noqa: S105  of a database that is soon gone
 
 
 def rendered(folder: Path, variant: Variant) -> Project:
@@ -74,10 +76,53 @@ def project_tests(folder: Path) -> None:
         print(f"| {variant} | {count[1]} | {seconds:.1f} | {coverage[1]} % |", flush=True)
 
 
+def p99_of_live(url: str, count: int) -> float:
+    """Ask `/health/live` again and again; give the 99th percentile in milliseconds."""
+    with httpx2.Client(base_url=url) as client:
+        times = []
+        for _ in range(count):
+            start = time.perf_counter()
+            client.get("/health/live")
+            times.append(time.perf_counter() - start)
+    return statistics.quantiles(times, n=100)[98] * 1000
+
+
+def logins(folder: Path) -> None:
+    """Measure sign-ins, and what others feel of them, on one worker with limits switched off."""
+    project = rendered(folder / "project", FULL)
+    with dev(project, AUTH_RATE_LIMITS="false") as app:
+        client = app.signed_in("ada@example.com", register=True)
+
+        def log_in(email: str = "ada@example.com", password: str = PASSWORD) -> float:
+            start = time.perf_counter()
+            form = {"username": email, "password": password}
+            client.post("/api/v1/auth/token", data=form)
+            return time.perf_counter() - start
+
+        p99_of_live(app.url, 200)
+        idle = p99_of_live(app.url, 2000)
+        # The probe has a process of its own, so that it waits for the server and not for the load.
+        with ProcessPoolExecutor(1) as prober, ThreadPoolExecutor(8) as pool:
+            busy = prober.submit(p99_of_live, app.url, 2000)
+            start, done = time.perf_counter(), 0
+            while not busy.done():
+                done += len(list(pool.map(lambda _: log_in(), range(8))))
+            rate = done / (time.perf_counter() - start)
+        print(f"logins: {rate:.1f} a second, 8 at once")
+        print(f"p99 of /health/live: {idle:.1f} ms idle, {busy.result():.1f} ms during logins")
+        wrong = statistics.median(log_in(password=PASSWORD + "!") for _ in range(60))
+        unknown = statistics.median(log_in(f"nobody{n}@example.com") for n in range(60))
+        print(
+            f"wrong password {wrong * 1000:.1f} ms, unknown user {unknown * 1000:.1f} ms (median)"
+        )
+    project.remove_database()
+
+
 BENCHMARKS: dict[str, Callable[[Path], None]] = {
     "render": render,
     "first-answer": first_answer,
     "project-tests": project_tests,
+    "logins": logins,
 }
 
 
@@ -90,4 +135,5 @@ def main() -> None:
             shutil.rmtree(folder)
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -1,13 +1,14 @@
 """Argon2id, off the event loop: a hash takes tens of milliseconds of one core."""
 
-from functools import cache
+import os
+from functools import lru_cache
 
 from anyio import CapacityLimiter, to_thread
 from pwdlib import PasswordHash
 from pwdlib.hashers.argon2 import Argon2Hasher
 
-# More at once would only fight over cores and memory.
-MAX_AT_ONCE = 4
+# One core is left to the event loop: measured, with more at once all other requests wait.
+MAX_AT_ONCE = max(1, (os.cpu_count() or 1) - 1)
 
 
 def make_hasher(*, memory_kib: int = 19 * 1024, iterations: int = 2) -> PasswordHash:
@@ -25,12 +26,12 @@ def make_hasher(*, memory_kib: int = 19 * 1024, iterations: int = 2) -> Password
 hasher = make_hasher()
 
 
-@cache
+@lru_cache
 def _limiter() -> CapacityLimiter:
     return CapacityLimiter(MAX_AT_ONCE)
 
 
-@cache
+@lru_cache
 def _hash_of_nothing() -> str:
     return hasher.hash("no account has this password")
 
