@@ -50,6 +50,7 @@ ONLY = {
         tests/cli/test_users.py tests/items/test_ownership.py tests/kit/test_mail.py
         tests/kit/test_rate_limit.py
         """,
+    "auth docs": "docs/api/authentication.md",
     "auth redis": "tests/auth/test_limits_with_redis.py",
     "docs": """
         mkdocs.yml docs/index.md docs/getting-started.md docs/api/overview.md docs/api/python.md
