@@ -2,10 +2,10 @@
 
 import json
 import re
+from zipfile import ZipFile
 
 import pytest
 
-from tests.conftest import Render
 from tests.project import Project
 from tests.variants import BARE, FULL, MIXED, Variant
 
@@ -56,17 +56,19 @@ def test_lock_files_are_in_step(installed: Project) -> None:
 
 
 @pytest.mark.parametrize("variant", [FULL], ids=str)
-def test_wheel_and_version(render: Render, variant: Variant) -> None:
-    project = render(variant)
-    made = project.path / "dist"
+def test_wheel_and_version(fresh: Project) -> None:
+    def build() -> str:
+        return fresh.run("uv", "build", "--wheel")
 
     # Without git, before the first tag, and after it.
-    assert "acme_orders-0.0.0-" in project.run("uv", "build", "--wheel", "-o", str(made))
+    assert "acme_orders-0.0.0-" in build()
+    identity = ["-c", "user.name=Ada", "-c", "user.email=ada@example.com"]
     for command in ("init -q", "add -A", "commit -qm one", "tag v1.2.3"):
-        project.run(
-            "git", "-c", "user.name=Ada", "-c", "user.email=ada@example.com", *command.split()
-        )
-    assert "acme_orders-1.2.3-" in project.run("uv", "build", "--wheel", "-o", str(made))
+        fresh.run("git", *identity, *command.split())
+    assert "acme_orders-1.2.3-" in build()
+    wheel = next((fresh.path / "dist").glob("*-1.2.3-*.whl"))
+    with ZipFile(wheel) as archive:
+        assert "app/kit/mails/mail.html" in archive.namelist()
 
 
 def test_site(installed: Project, variant: Variant) -> None:

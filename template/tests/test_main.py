@@ -115,12 +115,20 @@ class TestErrors:
             "request_id": response.headers["x-request-id"],
         }
 
-    async def test_wrong_method(self, fresh: FastAPI) -> None:
+    @pytest.mark.parametrize(
+        ("path", "allow"),
+        [
+            ("/health/live", "GET"),
+            ("/api/v1/items", "GET, POST"),
+            ("/api/v1/items/370f3d98-7397-4ddb-8f31-0102f2a9a3dc", "DELETE, GET, PATCH"),
+        ],
+    )
+    async def test_wrong_method(self, fresh: FastAPI, path: str, allow: str) -> None:
         async with client_of(fresh) as client:
-            response = await client.put("/health/live")
+            response = await client.put(path)
 
         assert response.status_code == 405
-        assert response.headers["allow"] == "GET"
+        assert response.headers["allow"] == allow
         assert response.json()["title"] == "Method Not Allowed"
 
     async def test_unexpected_error(

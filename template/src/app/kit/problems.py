@@ -16,6 +16,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from fastapi.routing import iter_route_contexts
 from pydantic import BaseModel, ConfigDict, Field
+from starlette._utils import get_route_path
 from starlette.exceptions import HTTPException
 
 MEDIA_TYPE = "application/problem+json"
@@ -163,12 +164,15 @@ def install(app: FastAPI) -> None:
         return respond(InvalidRequest(), [_invalid_part(detail) for detail in error.errors()])
 
     @app.exception_handler(HTTPException)
-    async def on_http_exception(_request: Request, error: HTTPException) -> Response:
+    async def on_http_exception(request: Request, error: HTTPException) -> Response:
         phrase = HTTPStatus(error.status_code).phrase
+        headers = dict(error.headers or {})
+        if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+            headers["Allow"] = ", ".join(sorted(_allowed_methods(app, request)))
         return problem_response(
             error.status_code,
             detail=error.detail if error.detail != phrase else None,
-            headers=dict(error.headers or {}),
+            headers=headers,
         )
 
     undeclared = app.openapi
@@ -209,6 +213,17 @@ def _invalid_part(detail: dict[str, Any]) -> InvalidPart:
         code=detail["type"],
         detail=detail["msg"].removeprefix("Value error, "),
     )
+
+
+def _allowed_methods(app: FastAPI, request: Request) -> set[str]:
+    """Find the methods of a path. Starlette names only those of the first route that has it."""
+    path = get_route_path(request.scope)
+    return {
+        method
+        for route in iter_route_contexts(app.routes)
+        if (regex := getattr(route, "path_regex", None)) and regex.match(path)
+        for method in route.methods or ()
+    }
 
 
 def _problems_of(dependant: Dependant) -> Iterator[type[Problem]]:
