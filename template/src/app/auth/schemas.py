@@ -2,7 +2,7 @@ from datetime import datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import AfterValidator, EmailStr, Field, SecretStr
+from pydantic import AfterValidator, EmailStr, Field, SecretStr, StrictBool
 
 from app.auth.constants import MAX_PASSWORD_LENGTH, MIN_PASSWORD_LENGTH
 from app.auth.emails import normalise_email
@@ -115,6 +115,6 @@ class AccountView(User):
 class AccountUpdate(Input):
     """What to change about somebody's account."""
 
-    is_active: bool = Field(
+    is_active: StrictBool = Field(
         description="Whether they may sign in; false signs them out everywhere."
     )
