@@ -1,5 +1,6 @@
 from collections.abc import AsyncIterator
 
+import asyncpg
 import pytest
 from fastapi import APIRouter, FastAPI
 from httpx2 import ASGITransport, AsyncClient
@@ -163,6 +164,20 @@ class TestUnavailable:
         await engine.dispose()
 
         assert response.status_code == 503
+
+    @pytest.mark.parametrize(
+        ("error", "unavailable"),
+        [
+            (asyncpg.CannotConnectNowError("the database system is starting up"), True),
+            (asyncpg.TooManyConnectionsError("sorry, too many clients already"), True),
+            (OSError("Multiple exceptions: [Errno 111] Connect call failed, ..."), True),
+            (TimeoutError(), True),
+            (FileNotFoundError("a file of the endpoint's own"), False),
+            (ValueError(), False),
+        ],
+    )
+    def test_by_its_error(self, error: Exception, unavailable: bool) -> None:
+        assert database.is_unavailable(error) is unavailable
 
     async def test_faulty_statement_is_our_own_fault(self, numbers: FastAPI) -> None:
         @numbers.post("/faulty")

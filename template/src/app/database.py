@@ -3,12 +3,14 @@
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import datetime
+from socket import gaierror
 from typing import Annotated
 from uuid import UUID
 
+import asyncpg
 from fastapi import Depends, FastAPI, Request
 from sqlalchemy import DateTime, MetaData, Select, func, text, tuple_
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import (
     AsyncEngine,
@@ -30,6 +32,17 @@ NAMING_CONVENTION = {
     "pk": "%(table_name)s_pkey",
 }
 RECYCLE_SECONDS = 1800
+
+# While a connection is made, errors come as asyncpg and asyncio raise them.
+UNAVAILABLE = (
+    ConnectionError,
+    TimeoutError,
+    gaierror,
+    asyncpg.CannotConnectNowError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.TooManyConnectionsError,
+    PoolTimeoutError,
+)
 
 SessionFactory = async_sessionmaker[AsyncSession]
 
@@ -114,7 +127,9 @@ def is_unavailable(error: BaseException) -> bool:
     """Tell whether `error` means that the server, not the statement, is at fault."""
     if isinstance(error, DBAPIError) and error.connection_invalidated:
         return True
-    return isinstance(error, OSError | InterfaceError | OperationalError | PoolTimeoutError)
+    # asyncio raises a plain OSError when several addresses have failed; other OSErrors, such as of
+    # files, are somebody else's.
+    return isinstance(error, UNAVAILABLE) or type(error) is OSError
 
 
 @raises(ServiceUnavailable)

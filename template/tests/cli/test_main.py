@@ -46,6 +46,7 @@ def test_serve_takes_the_port_that_a_host_gives(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(serve, "preflight", [])
     monkeypatch.setenv("APP_ENVIRONMENT", "development")
     monkeypatch.setenv("PORT", "9123")
+    monkeypatch.setenv("APP_WORKERS", "1")
 
     result = runner.invoke(app, ["serve", "--workers", "2"])
 

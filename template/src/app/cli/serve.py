@@ -1,5 +1,6 @@
 """`serve`: the production server."""
 
+import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated
 
@@ -24,6 +25,8 @@ def serve(
 
     from app.kit import logs  # noqa: PLC0415
 
+    if workers:
+        os.environ["APP_WORKERS"] = str(workers)  # for the workers to know of each other
     settings = load_settings()
     logs.configure(settings)
     for check in preflight:
@@ -33,7 +36,7 @@ def serve(
         factory=True,
         host=host or settings.app.host,
         port=port or settings.app.port,
-        workers=workers or settings.app.workers,
+        workers=settings.app.workers,
         log_config=None,
         # One line a request is ours to write: uvicorn's own costs more than the rest of it.
         access_log=False,
