@@ -4,8 +4,11 @@ import re
 import socket
 import stat
 import time
+from collections import Counter
 from pathlib import Path
+from threading import Event, Thread
 
+import httpx2
 import pytest
 
 from tests.project import Project
@@ -107,6 +110,42 @@ def test_taken_port(fresh: Project) -> None:
     assert f"Cannot listen on 127.0.0.1:{port}" in said
     assert f"--port {port + 1}" in said
     assert "Traceback" not in said
+
+
+@full
+def test_database_that_is_restarted_under_load(fresh: Project) -> None:
+    cluster = "from app.cli.postgres import find_cluster; find_cluster()"
+    codes: Counter[int] = Counter()
+    written: list[str] = []
+    stopping = Event()
+
+    def load(client: httpx2.Client) -> None:
+        while not stopping.is_set():
+            response = client.post(ITEMS, json={"title": "Buy milk"})
+            codes[response.status_code] += 1
+            if response.is_success:
+                written.append(response.json()["id"])
+
+    with dev(fresh) as app:
+        client = app.signed_in("ada@example.com", register=True)
+        threads = [Thread(target=load, args=(client,)) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        time.sleep(1)
+        fresh.uv_run("python", "-c", f"{cluster}.stop()")
+        down = client.get("/health/ready").status_code
+        before = codes[201]
+        fresh.uv_run("python", "-c", f"{cluster}.start()")
+        time.sleep(2)
+        stopping.set()
+        for thread in threads:
+            thread.join()
+        missing = [i for i in written if client.get(f"{ITEMS}/{i}").status_code != httpx2.codes.OK]
+
+    assert down == httpx2.codes.SERVICE_UNAVAILABLE
+    assert set(codes) == {201, 503}
+    assert codes[201] > before > 0
+    assert missing == []
 
 
 @full

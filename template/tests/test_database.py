@@ -6,6 +6,7 @@ from fastapi import APIRouter, FastAPI
 from httpx2 import ASGITransport, AsyncClient
 from pydantic import SecretStr, ValidationError
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app import database
@@ -170,6 +171,8 @@ class TestUnavailable:
         [
             (asyncpg.CannotConnectNowError("the database system is starting up"), True),
             (asyncpg.TooManyConnectionsError("sorry, too many clients already"), True),
+            (DBAPIError("", {}, asyncpg.CannotConnectNowError("shutting down")), True),
+            (DBAPIError("", {}, asyncpg.DivisionByZeroError("division by zero")), False),
             (OSError("Multiple exceptions: [Errno 111] Connect call failed, ..."), True),
             (TimeoutError(), True),
             (FileNotFoundError("a file of the endpoint's own"), False),

@@ -7,7 +7,6 @@ from socket import gaierror
 from typing import Annotated
 from uuid import UUID
 
-import asyncpg
 from fastapi import Depends, FastAPI, Request
 from sqlalchemy import DateTime, MetaData, Select, func, text, tuple_
 from sqlalchemy.exc import DBAPIError
@@ -33,16 +32,9 @@ NAMING_CONVENTION = {
 }
 RECYCLE_SECONDS = 1800
 
-# While a connection is made, errors come as asyncpg and asyncio raise them.
-UNAVAILABLE = (
-    ConnectionError,
-    TimeoutError,
-    gaierror,
-    asyncpg.CannotConnectNowError,
-    asyncpg.PostgresConnectionError,
-    asyncpg.TooManyConnectionsError,
-    PoolTimeoutError,
-)
+# SQLSTATE: connection lost, too many connections, shutting down, crashed, starting up.
+AWAY = ("08", "53300", "57P01", "57P02", "57P03")
+UNAVAILABLE = (ConnectionError, TimeoutError, gaierror, PoolTimeoutError)
 
 SessionFactory = async_sessionmaker[AsyncSession]
 
@@ -125,7 +117,11 @@ async def connected(app: FastAPI, settings: DatabaseSettings) -> AsyncIterator[N
 
 def is_unavailable(error: BaseException) -> bool:
     """Tell whether `error` means that the server, not the statement, is at fault."""
-    if isinstance(error, DBAPIError) and error.connection_invalidated:
+    if isinstance(error, DBAPIError):
+        if error.connection_invalidated:
+            return True
+        error = error.orig or error
+    if str(getattr(error, "sqlstate", "")).startswith(AWAY):
         return True
     # asyncio raises a plain OSError when several addresses have failed; other OSErrors, such as of
     # files, are somebody else's.
