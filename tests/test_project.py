@@ -17,13 +17,12 @@ def installed(project: Project) -> Project:
     return project
 
 
-def test_lint(installed: Project) -> None:
-    installed.uv_run("ruff", "format", "--check", ".")
-    installed.uv_run("ruff", "check", ".")
+def test_format_lint_and_types(installed: Project) -> None:
+    output = installed.uv_run("acme-orders", "lint")
 
-
-def test_types(installed: Project) -> None:
-    installed.uv_run("mypy")
+    for said in ("files already formatted", "All checks passed!", "Success: no issues found"):
+        assert said in output
+    assert "strict = true" in (installed.path / "pyproject.toml").read_text()
 
 
 def test_tests(installed: Project, variant: Variant) -> None:

@@ -40,12 +40,15 @@ class RequestLogMiddleware:
             return
         status = 0
         start = time.perf_counter()
+        end: float | None = None
 
         async def note_status(message: Message) -> None:
-            nonlocal status
+            nonlocal status, end
             if message["type"] == "http.response.start":
                 status = message["status"]
             await send(message)
+            if not message.get("more_body"):
+                end = time.perf_counter()
 
         structlog.contextvars.clear_contextvars()
         try:
@@ -63,7 +66,8 @@ class RequestLogMiddleware:
                 # Without the query string, which may carry what belongs in no log.
                 path=scope["path"],
                 status=status,
-                duration_ms=round((time.perf_counter() - start) * 1000, 2),
+                # Until the response is out; what runs in the background afterwards is not waited for.
+                duration_ms=round(((end or time.perf_counter()) - start) * 1000, 2),
                 client=scope["client"][0] if scope.get("client") else None,
             )
 
