@@ -4,6 +4,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import asyncpg
@@ -31,6 +32,16 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         shutil.rmtree(cluster.home)
 
 
+@contextmanager
+def other_user() -> Iterator[tuple["subprocess.Popen[str]", str]]:
+    """Have another process use the server until it is told to end."""
+    command = [sys.executable, "-c", OTHER_USER]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as process:
+        assert process.stdout
+        yield process, process.stdout.readline().strip()
+
+
 async def answer(address: str, database: str = "postgres") -> object:
     connection = await asyncpg.connect(f"{address}/{database}")
     try:
@@ -40,23 +51,13 @@ async def answer(address: str, database: str = "postgres") -> object:
 
 
 def test_is_shared_and_stops_with_the_last_user() -> None:
-    with subprocess.Popen(
-        [sys.executable, "-c", OTHER_USER],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as other:
-        assert other.stdin
-        assert other.stdout
-        address = other.stdout.readline().strip()
+    with other_user() as (other, address):
         with postgres.running() as mine:
             assert mine == address
         assert asyncio.run(answer(address)) == 42
 
         with postgres.running():
-            other.stdin.write("\n")
-            other.stdin.flush()
-            other.wait(timeout=30)
+            other.communicate("\n", timeout=30)
             assert asyncio.run(answer(address)) == 42
 
         with pytest.raises(OSError, match="Connect call failed"):
@@ -64,14 +65,7 @@ def test_is_shared_and_stops_with_the_last_user() -> None:
 
 
 def test_user_that_crashed_is_no_user() -> None:
-    with subprocess.Popen(
-        [sys.executable, "-c", OTHER_USER],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as other:
-        assert other.stdout
-        address = other.stdout.readline().strip()
+    with other_user() as (other, address):
         other.kill()
         other.wait(timeout=30)
         assert asyncio.run(answer(address)) == 42  # left running,
