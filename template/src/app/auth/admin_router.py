@@ -7,6 +7,7 @@ from fastapi import APIRouter, Query
 from app.auth.dependencies import Superuser, Users, ValidUser
 from app.auth.schemas import AccountUpdate, AccountView
 from app.kit.pagination import Page, PageQuery
+from app.kit.schemas import NO_NUL
 
 router = APIRouter(prefix="/auth/users", tags=["users"])
 
@@ -18,7 +19,7 @@ async def list_users(
     _superuser: Superuser,
     email: Annotated[
         str | None,
-        Query(max_length=200, pattern=r"^[^\x00]*$", description="What the address must contain."),
+        Query(max_length=200, pattern=NO_NUL, description="What the address must contain."),
     ] = None,
 ) -> Page[AccountView]:
     """List the users, the newest first."""

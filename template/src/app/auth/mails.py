@@ -2,19 +2,21 @@
 
 from urllib.parse import urlencode
 
-from app.config import SLUG
+from app.auth.models import User
+from app.auth.tokens import Purpose, create_mail_token
+from app.config import SLUG, Settings
 from app.kit.mail import Mail
 
 
-def verify_email(links_to: str, token: str) -> Mail:
-    """Ask to confirm an address."""
+def verify_email(settings: Settings, user: User, *, email: str | None = None) -> Mail:
+    """Ask to confirm an address: by default the user's, or the one that is to be."""
     return Mail(
         subject="Confirm your e-mail address",
         paragraphs=(
             f"Somebody, probably you, gave this address to {SLUG}.",
             "If it was not you, there is nothing to do.",
         ),
-        link=f"{links_to}/verify-email?{urlencode({'token': token})}",
+        link=_link(settings, Purpose.VERIFY_EMAIL, user, email),
         action="Confirm the address",
     )
 
@@ -32,7 +34,7 @@ def already_registered(links_to: str) -> Mail:
     )
 
 
-def reset_password(links_to: str, token: str) -> Mail:
+def reset_password(settings: Settings, user: User) -> Mail:
     """Let somebody set a new password."""
     return Mail(
         subject="Set a new password",
@@ -40,7 +42,7 @@ def reset_password(links_to: str, token: str) -> Mail:
             f"Somebody, probably you, asked for a new password at {SLUG}.",
             "If it was not you, there is nothing to do: the old one goes on.",
         ),
-        link=f"{links_to}/reset-password?{urlencode({'token': token})}",
+        link=_link(settings, Purpose.RESET_PASSWORD, user),
         action="Set a new password",
     )
 
@@ -67,3 +69,8 @@ def email_changed(new: str) -> Mail:
             "If it was not you, answer this mail.",
         ),
     )
+
+
+def _link(settings: Settings, purpose: Purpose, user: User, email: str | None = None) -> str:
+    token = create_mail_token(purpose, user, settings.auth, email=email)
+    return f"{settings.mail.links_to}/{purpose}?{urlencode({'token': token})}"

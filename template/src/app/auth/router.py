@@ -29,7 +29,7 @@ from app.auth.schemas import (
     User,
     UserCreate,
 )
-from app.auth.tokens import Purpose, create_access_token, create_mail_token
+from app.auth.tokens import create_access_token
 from app.config import Settings
 from app.kit.mail import MailerDep
 from app.kit.problems import raises
@@ -63,12 +63,10 @@ async def register(
     """
     await limiter.count(constants.REGISTER)
     user = await users.register(data.email, data.password.get_secret_value())
-    links_to = settings.mail.links_to
     if user:
-        token = create_mail_token(Purpose.VERIFY_EMAIL, user, settings.auth)
-        mailer.send(mails.verify_email(links_to, token), data.email)
+        mailer.send(mails.verify_email(settings, user), data.email)
     else:
-        mailer.send(mails.already_registered(links_to), data.email)
+        mailer.send(mails.already_registered(settings.mail.links_to), data.email)
     return SEE_MAIL
 
 
@@ -135,8 +133,7 @@ async def update_me(
     await limiter.count(constants.ASK_FOR_MAIL, account=user.email)
     await users.require_password(user, data.current_password.get_secret_value())
     if await users.find_by_email(data.email) is None:
-        token = create_mail_token(Purpose.VERIFY_EMAIL, user, settings.auth, email=data.email)
-        mailer.send(mails.verify_email(settings.mail.links_to, token), data.email)
+        mailer.send(mails.verify_email(settings, user, email=data.email), data.email)
     return SEE_MAIL
 
 
@@ -174,8 +171,7 @@ async def request_verification(
     await limiter.count(constants.ASK_FOR_MAIL, account=data.email)
     user = await users.find_by_email(data.email)
     if user and user.is_active and not user.email_verified:
-        token = create_mail_token(Purpose.VERIFY_EMAIL, user, settings.auth)
-        mailer.send(mails.verify_email(settings.mail.links_to, token), user.email)
+        mailer.send(mails.verify_email(settings, user), user.email)
     return SEE_MAIL
 
 
@@ -199,8 +195,7 @@ async def forgot_password(
     await limiter.count(constants.ASK_FOR_MAIL, account=data.email)
     user = await users.find_by_email(data.email)
     if user and user.is_active:
-        token = create_mail_token(Purpose.RESET_PASSWORD, user, settings.auth)
-        mailer.send(mails.reset_password(settings.mail.links_to, token), user.email)
+        mailer.send(mails.reset_password(settings, user), user.email)
     return SEE_MAIL
 
 
