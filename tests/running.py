@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from typing import IO
 
 import httpx2
 
@@ -26,12 +27,22 @@ class Running:
     Args:
         url: Where.
         process: What is to be stopped.
+        output: What it has printed, when it has ended.
+        clients: What is closed when it ends.
+        log: Where it prints to.
     """
 
     url: str
     process: subprocess.Popen[bytes]
     output: str = ""
     clients: ExitStack = field(default_factory=ExitStack)
+    log: IO[str] | None = None
+
+    def so_far(self) -> str:
+        """Read what it has printed."""
+        assert self.log
+        # Another process writes to the same place: reading must not move it.
+        return os.pread(self.log.fileno(), 10_000_000, 0).decode()
 
     def client(self) -> httpx2.Client:
         """Make a client, which is closed when the application ends."""
@@ -101,7 +112,7 @@ def dev(project: Project, command: str = "acme-orders", **extra: str) -> Iterato
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-        app = Running(f"http://127.0.0.1:{port}", process)
+        app = Running(f"http://127.0.0.1:{port}", process, log=output)
         try:
             wait_until_live(app.url, process)
             with app.clients:

@@ -13,23 +13,26 @@ ALWAYS = """
 .copier-answers.yml .editorconfig .env.example .gitattributes .github/workflows/ci.yml .gitignore
 .pre-commit-config.yaml .python-version AGENTS.md CLAUDE.md LICENSE README.md pyproject.toml
 src/app/__init__.py src/app/config.py src/app/main.py
-src/app/cli/__init__.py src/app/cli/__main__.py src/app/cli/checks.py src/app/cli/console.py
-src/app/cli/dev.py src/app/cli/env_file.py src/app/cli/main.py src/app/cli/serve.py
+src/app/cli/__init__.py src/app/cli/__main__.py src/app/cli/checks.py src/app/cli/client.py src/app/cli/clients.py src/app/cli/console.py
+src/app/cli/dev.py src/app/cli/reload.py src/app/cli/env_file.py src/app/cli/main.py src/app/cli/serve.py
 src/app/health/__init__.py src/app/health/router.py
 src/app/items/__init__.py src/app/items/dependencies.py src/app/items/exceptions.py
 src/app/items/models.py src/app/items/router.py src/app/items/schemas.py src/app/items/service.py
 src/app/kit/__init__.py src/app/kit/api_docs.py src/app/kit/logs.py src/app/kit/middleware.py
 src/app/kit/pagination.py src/app/kit/problems.py src/app/kit/schemas.py src/app/kit/security.py src/app/kit/settings.py src/app/kit/state.py
-tests/__init__.py tests/conftest.py tests/factories.py tests/test_config.py tests/test_main.py
+tests/__init__.py tests/conftest.py tests/test_config.py tests/test_main.py
 tests/cli/__init__.py tests/cli/test_dev.py tests/cli/test_env_file.py tests/cli/test_main.py
 tests/health/__init__.py tests/health/test_router.py
-tests/items/__init__.py tests/items/test_router.py
+tests/items/__init__.py tests/items/factories.py tests/items/test_router.py
 tests/kit/__init__.py tests/kit/test_logs.py tests/kit/test_pagination.py tests/kit/test_problems.py
-tests/kit/test_security.py
+tests/kit/test_schemas.py tests/kit/test_security.py
 """
 ONLY = {
     "database": """
-        src/app/database.py src/app/cli/db.py src/app/cli/postgres.py
+        src/app/database.py src/app/seeds.py src/app/cli/database.py src/app/cli/db.py
+        src/app/cli/auto_migrate/__init__.py src/app/cli/auto_migrate/changes.py
+        src/app/cli/auto_migrate/follow.py src/app/cli/auto_migrate/history.py
+        src/app/cli/auto_migrate/memory.py src/app/cli/postgres.py
         src/app/kit/database_url.py
         src/app/migrations/__init__.py src/app/migrations/env.py
         src/app/migrations/script.py.mako src/app/migrations/versions/0001_initial.py
@@ -53,7 +56,7 @@ ONLY = {
     "auth docs": "docs/api/authentication.md",
     "auth redis": "tests/auth/test_limits_with_redis.py",
     "docs": """
-        mkdocs.yml docs/index.md docs/getting-started.md docs/api/overview.md docs/api/python.md
+        mkdocs.yml docs/api/items.md docs/index.md docs/getting-started.md docs/api/overview.md docs/api/python.md
         src/app/cli/docs.py tests/cli/test_docs.py
         """,
 }

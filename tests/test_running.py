@@ -54,7 +54,7 @@ def test_first_day(fresh: Project) -> None:
 
         # with tests beside it, which leave it alone.
         fresh.uv_run("pytest", "-q", "tests/items", "tests/test_database.py")
-        assert client.get(ITEMS).json()["items"] == [item]
+        assert client.get(ITEMS).json()["data"] == [item]
     assert "Made .env" not in app.output
     assert (fresh.path / ".env").read_text() == secrets
     assert (fresh.path / "uv.lock").exists()
@@ -65,10 +65,10 @@ def test_without_accounts(fresh: Project, variant: Variant) -> None:
     with dev(fresh) as app:
         client = app.client()
         created = client.post(ITEMS, json={"title": "Buy milk"}).raise_for_status().json()
-        listed = client.get(ITEMS).json()["items"]
+        listed = client.get(ITEMS).json()["data"]
 
     assert listed == [created]
-    assert ("items are kept in memory" in app.output) is not variant.database
+    assert ("data is kept in memory" in app.output) is not variant.database
 
 
 @full

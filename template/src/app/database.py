@@ -1,5 +1,6 @@
 """PostgreSQL: the engine, the session of a request, and the base of the models."""
 
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import datetime
@@ -7,9 +8,11 @@ from socket import gaierror
 from typing import Annotated
 from uuid import UUID
 
+from asyncpg.exceptions import ForeignKeyViolationError
 from fastapi import Depends, FastAPI, Request
+from fastapi.exceptions import RequestValidationError
 from sqlalchemy import DateTime, MetaData, Select, func, text, tuple_
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import (
     AsyncEngine,
@@ -128,6 +131,19 @@ def is_unavailable(error: BaseException) -> bool:
     return isinstance(error, UNAVAILABLE) or type(error) is OSError
 
 
+def missing_reference(error: BaseException) -> str | None:
+    """Tell which column points to a row that is not there, if that is what `error` says."""
+    if not isinstance(error, IntegrityError) or error.orig is None:
+        return None
+    cause = error.orig.__cause__
+    if not isinstance(cause, ForeignKeyViolationError):
+        return None
+    # Key (author_id)=(...) is not present in table "users". The words depend on the server's language.
+    key = re.search(r"\((\w+)\)=\(", cause.detail or "")
+    # A row that others point to, and that cannot be deleted, is named by its id.
+    return key[1] if key and key[1] != "id" else None
+
+
 @raises(ServiceUnavailable)
 async def get_session(request: Request) -> AsyncIterator[AsyncSession]:
     """Give a request its session: one transaction, committed when the endpoint has returned.
@@ -137,6 +153,7 @@ async def get_session(request: Request) -> AsyncIterator[AsyncSession]:
 
     Raises:
         ServiceUnavailable: The database does not answer.
+        RequestValidationError: What was stored refers to something that is not there.
     """
     factory: SessionFactory = request.app.state.session_factory
     try:
@@ -153,6 +170,9 @@ async def get_session(request: Request) -> AsyncIterator[AsyncSession]:
     except Exception as error:
         if is_unavailable(error):
             raise ServiceUnavailable("The database is not answering.") from error
+        if field := missing_reference(error):
+            part = {"loc": ("body", field), "type": "reference", "msg": "There is no such thing."}
+            raise RequestValidationError([part]) from error
         raise
 
 

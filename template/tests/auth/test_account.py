@@ -8,7 +8,7 @@ from app.auth.tokens import Purpose, create_mail_token
 from app.config import Settings
 from tests.auth.conftest import Outbox
 from tests.auth.factories import AUTH, PASSWORD, create_user, refresh, same, sign_in
-from tests.factories import create_item
+from tests.items.factories import create_item
 
 NEW_PASSWORD = "a brand new secret"
 

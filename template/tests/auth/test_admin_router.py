@@ -43,9 +43,9 @@ async def test_list(admin: AsyncClient, user: User) -> None:
     page = (await admin.get(USERS, params={"limit": 1})).json()
     rest = (await admin.get(USERS, params={"cursor": page["next_cursor"]})).json()
 
-    emails = [account["email"] for account in page["items"] + rest["items"]]
+    emails = [account["email"] for account in page["data"] + rest["data"]]
     assert emails == [user.email, "root@example.com"]
-    assert "password_hash" not in page["items"][0]
+    assert "password_hash" not in page["data"][0]
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ async def test_search_is_for_text(admin: AsyncClient, user: User, text: str, fou
     response = await admin.get(USERS, params={"email": text})
 
     assert response.status_code == 200
-    assert len(response.json()["items"]) == found
+    assert len(response.json()["data"]) == found
 
 
 async def test_nul_in_search(admin: AsyncClient) -> None:

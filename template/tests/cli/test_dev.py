@@ -6,9 +6,8 @@ from types import SimpleNamespace
 
 import pytest
 import typer
-import uvicorn
 
-from app.cli import dev
+from app.cli import dev, reload
 
 URL = "http://127.0.0.1:8000"
 
@@ -62,13 +61,14 @@ def test_services_run_around_the_application(
         yield "Mail   in a folder"
         happened.append("service stops")
 
-    def run(app: str, **options: object) -> None:
-        happened.append(f"{app} on {options['port']}")
+    def run(host: str, port: int, prepare: list[object]) -> None:
+        happened.append(f"serves {host}:{port} after {prepare}")
         raise KeyboardInterrupt
 
     monkeypatch.setattr(dev, "services", [service])
     monkeypatch.setattr(dev, "signal", SimpleNamespace(signal=lambda *_: None, SIGTERM=15))
-    monkeypatch.setattr(uvicorn, "run", run)
+    monkeypatch.setattr(reload, "serve", run)
+    monkeypatch.setattr(dev, "before_start", ["migrations"])
     monkeypatch.setenv("APP_ENVIRONMENT", "test")
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -76,7 +76,11 @@ def test_services_run_around_the_application(
 
     dev.dev(port=port)
 
-    assert happened == ["service starts", f"app.main:create_app on {port}", "service stops"]
+    assert happened == [
+        "service starts",
+        f"serves 127.0.0.1:{port} after ['migrations']",
+        "service stops",
+    ]
     out = capsys.readouterr().out
     assert "Mail   in a folder" in out
     assert f"http://127.0.0.1:{port}/docs" in out

@@ -1,19 +1,56 @@
+import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
+import typer
 import uvicorn
+import watchfiles
 from typer.testing import CliRunner
 
 from app.cli import checks, serve
 from app.cli.main import app
-from app.config import VERSION
+from app.config import SLUG, VERSION
 
 runner = CliRunner()
 
 
 def test_version() -> None:
     assert runner.invoke(app, ["--version"]).stdout.strip() == VERSION
+
+
+def commands(group: Any, *path: str) -> Iterator[tuple[str, ...]]:
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from commands(command, *path, name)
+        else:
+            yield (*path, name)
+
+
+@pytest.mark.parametrize("path", list(commands(typer.main.get_command(app))), ids=" ".join)
+def test_help_has_an_example(path: tuple[str, ...]) -> None:
+    result = runner.invoke(app, [*path, "--help"])
+
+    assert result.exit_code == 0
+    assert f"Example: {' '.join(path)}" in " ".join(result.stdout.split())
+
+
+def test_completion() -> None:
+    variable = f"_{SLUG.replace('-', '_').upper()}_COMPLETE"
+    script = f"from app.cli.main import app; app(prog_name={SLUG!r})"
+    environment = {variable: "complete_bash", "COMP_WORDS": f"{SLUG} fea", "COMP_CWORD": "1"}
+
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | environment,
+    )
+
+    assert done.stdout.split() == ["feature"]
 
 
 def test_help_loads_nothing_heavy() -> None:
@@ -93,6 +130,36 @@ class TestChecks:
 
         assert runner.invoke(app, ["lock"]).exit_code == 0
         assert seen == [["uv", "lock"], ["uv", "export"]]
+
+    @pytest.mark.parametrize(
+        ("given", "passed_on"),
+        [
+            (["--failed"], ["--last-failed"]),
+            (["--failed", "-x"], ["-x", "--last-failed"]),
+            (
+                ["--coverage"],
+                ["--cov", "--cov-report=term-missing:skip-covered", "--cov-report=html"],
+            ),
+        ],
+    )
+    def test_options(
+        self, commands: list[tuple[str, ...]], given: list[str], passed_on: list[str]
+    ) -> None:
+        runner.invoke(app, ["test", *given])
+
+        assert commands == [("pytest", *passed_on)]
+
+    def test_watch(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        watched = []
+        monkeypatch.setattr(
+            watchfiles,
+            "run_process",
+            lambda *paths, target, **_: watched.append((paths, target.split(" -m ")[1])),
+        )
+
+        runner.invoke(app, ["test", "--watch", "-k", "items"])
+
+        assert watched == [(("src", "tests"), "pytest --failed-first -k items")]
 
     def test_lint_fix(self, commands: list[tuple[str, ...]]) -> None:
         runner.invoke(app, ["lint", "--fix"])

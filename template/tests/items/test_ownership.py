@@ -7,7 +7,7 @@ from app.auth.tokens import create_access_token
 from app.config import Settings
 from tests.auth.factories import create_user
 from tests.conftest import client_of
-from tests.factories import create_item
+from tests.items.factories import CHANGE, create_item
 
 ITEMS = "/api/v1/items"
 
@@ -23,7 +23,7 @@ ITEMS = "/api/v1/items"
     ],
 )
 async def test_anonymous(anonymous: AsyncClient, method: str, path: str) -> None:
-    body = {"title": "x"} if method in {"POST", "PATCH"} else None
+    body = CHANGE if method in {"POST", "PATCH"} else None
     response = await anonymous.request(method, path, json=body)
 
     assert response.status_code == 401
@@ -42,10 +42,10 @@ async def test_other_users_item(
     async with client_of(app, authorization=f"Bearer {token}") as eve:
         page = (await eve.get(ITEMS)).json()
         read = await eve.get(f"{ITEMS}/{item['id']}")
-        changed = await eve.patch(f"{ITEMS}/{item['id']}", json={"title": "mine"})
+        changed = await eve.patch(f"{ITEMS}/{item['id']}", json=CHANGE)
         deleted = await eve.delete(f"{ITEMS}/{item['id']}")
 
-    assert page["items"] == []
+    assert page["data"] == []
     # 404 and not 403, which would tell that there is one.
     assert [r.status_code for r in (read, changed, deleted)] == [404, 404, 404]
     assert (await client.get(f"{ITEMS}/{item['id']}")).json() == item

@@ -2,11 +2,11 @@ from datetime import datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import AfterValidator, EmailStr, Field, SecretStr, StrictBool
+from pydantic import AfterValidator, EmailStr, Field, SecretStr
 
 from app.auth.constants import MAX_PASSWORD_LENGTH, MIN_PASSWORD_LENGTH
 from app.auth.emails import normalise_email
-from app.kit.schemas import Input, Output
+from app.kit.schemas import Flag, Input, Output
 
 Email = Annotated[
     EmailStr,
@@ -115,6 +115,6 @@ class AccountView(User):
 class AccountUpdate(Input):
     """What to change about somebody's account."""
 
-    is_active: StrictBool = Field(
+    is_active: Flag = Field(
         description="Whether they may sign in; false signs them out everywhere."
     )

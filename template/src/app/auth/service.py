@@ -90,9 +90,7 @@ class UserService:
         if email:
             statement = statement.where(User.email.contains(email.casefold(), autoescape=True))
         rows, next_cursor = await fetch_page(self.session, User, statement, page)
-        return Page(
-            items=[AccountView.model_validate(row) for row in rows], next_cursor=next_cursor
-        )
+        return Page(data=[AccountView.model_validate(row) for row in rows], next_cursor=next_cursor)
 
     async def require_password(self, user: User, password: str) -> None:
         """Make sure that it is really the user.

@@ -1,6 +1,7 @@
 """`test`, `lint` and `lock`."""
 
 import subprocess
+import sys
 from typing import Annotated
 
 import typer
@@ -10,16 +11,56 @@ from app.cli.console import console, run
 PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True}
 
 
-def test(context: typer.Context) -> None:
-    """Run the tests, and check their coverage. Arguments go to pytest: `test -k items -x`."""
+def run_tests(
+    context: typer.Context,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Run them again at each change, the failed ones first.")
+    ] = False,
+    failed: Annotated[
+        bool, typer.Option("--failed", help="Only those that failed the last time.")
+    ] = False,
+    coverage: Annotated[
+        bool,
+        typer.Option("--coverage", help="Show the lines that no test reaches; see htmlcov/ too."),
+    ] = False,
+) -> None:
+    """Run the tests, and check their coverage. Other arguments go to pytest.
+
+    Example: test -k items -x
+    """
+    options = list(context.args)
+    if failed:
+        options.append("--last-failed")
+    if coverage:
+        options += ["--cov", "--cov-report=term-missing:skip-covered", "--cov-report=html"]
+    if watch:
+        watch_tests(["--failed-first", *options])
+        return
     # A part of the tests covers a part of the code: the gate holds for all of them.
-    raise typer.Exit(run("pytest", *(context.args or ["--cov"])))
+    raise typer.Exit(run("pytest", *(options or ["--cov"])))
+
+
+def watch_tests(options: list[str]) -> None:
+    """Run the tests at each change of the code, until interrupted.
+
+    Args:
+        options: For pytest.
+    """
+    import shlex  # noqa: PLC0415
+
+    from watchfiles import PythonFilter, run_process  # noqa: PLC0415
+
+    command = shlex.join([sys.executable, "-m", "pytest", *options])
+    run_process("src", "tests", target=command, target_type="command", watch_filter=PythonFilter())
 
 
 def lint(
     fix: Annotated[bool, typer.Option("--fix", help="Mend what can be mended.")] = False,
 ) -> None:
-    """Check format, lint and types."""
+    """Check format, lint and types.
+
+    Example: lint --fix
+    """
     checks = [
         ["ruff", "format", *([] if fix else ["--check"]), "."],
         ["ruff", "check", *(["--fix"] if fix else []), "."],
@@ -35,7 +76,10 @@ def lint(
 
 
 def lock() -> None:
-    """Bring uv.lock in step with pyproject.toml, and requirements.txt with uv.lock."""
+    """Bring uv.lock in step with pyproject.toml, and requirements.txt with uv.lock.
+
+    Example: lock
+    """
     export = ["export", "--quiet", "--no-default-groups", "--no-emit-project", "--no-header"]
     for command in (["lock"], [*export, "--output-file", "requirements.txt"]):
         if code := subprocess.run(["uv", *command], check=False).returncode:  # noqa: S607

@@ -3,19 +3,38 @@
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
 from rich.console import Console
+from typer.core import TyperGroup
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from app.config import Settings
 
 # In a checkout. In an image the package lies elsewhere, and this is no project.
 ROOT = Path(__file__).parents[3]
 
-console = Console(highlight=False)
+# What is read by a program is not cut to the width of a screen.
+console = Console(highlight=False, width=None if sys.stdout.isatty() else 10_000)
 errors = Console(stderr=True, highlight=False)
+
+
+class PlainError(Exception):
+    """Something that a person can put right; the message says what and how."""
+
+
+class Commands(TyperGroup):
+    """Commands that end in words where a person can put something right."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run a command."""
+        try:
+            return super().invoke(ctx)
+        except PlainError as error:
+            fail(str(error))
 
 
 def fail(message: str) -> NoReturn:
@@ -24,17 +43,33 @@ def fail(message: str) -> NoReturn:
     raise typer.Exit(1)
 
 
+def table(*columns: str) -> "Table":
+    """Make a table: with lines for people, aligned words alone for programs.
+
+    Args:
+        columns: What stands above them.
+    """
+    from rich import box  # noqa: PLC0415
+    from rich.table import Table  # noqa: PLC0415
+
+    return Table(*columns, box=box.SIMPLE_HEAD if console.is_terminal else None, pad_edge=False)
+
+
 def run(*command: str) -> int:
     """Run one of the environment's own tools and give its exit code."""
     return subprocess.run([sys.executable, "-m", *command], check=False).returncode
 
 
 def load_settings() -> "Settings":
-    """Read the settings, or say what is wrong with them and end the command."""
+    """Read the settings.
+
+    Raises:
+        PlainError: They are not usable; says every fault.
+    """
     from app.config import Settings  # noqa: PLC0415
     from app.kit.settings import SettingsError  # noqa: PLC0415
 
     try:
         return Settings.load()
     except SettingsError as error:
-        fail(str(error))
+        raise PlainError(str(error)) from error

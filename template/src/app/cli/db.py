@@ -1,111 +1,186 @@
 """`db`: the database and its migrations."""
 
-import asyncio
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+import subprocess
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from app.cli.console import console, fail, load_settings
-from app.cli.env_file import ensure_env_file
+from app.cli.console import console, fail, load_settings, table
+from app.cli.database import database_url, refusals, shown, with_session
 
 if TYPE_CHECKING:
-    from app.config import Settings
+    from sqlalchemy import Connection
 
 app = typer.Typer(help="The database and its migrations.", no_args_is_help=True)
 
-DEVELOPMENT = "app"
-
-
-@contextmanager
-def database_url() -> Iterator[str]:
-    """Give the database that the settings name, or in development one of the project's own.
-
-    It is checked to answer; the command ends in words if it does not.
-    """
-    ensure_env_file()
-    settings = load_settings()
-    if settings.database.url is not None:
-        url = settings.database.url.get_secret_value()
-        require_answer(url)
-        yield url
-        return
-    from app.cli import postgres  # noqa: PLC0415  development only
-
-    try:
-        with postgres.running() as server:
-            url = f"{server}/{DEVELOPMENT}"
-            asyncio.run(postgres.ensure_database(url))
-            # For the processes that this one starts.
-            os.environ["DATABASE_URL"] = url
-            yield url.replace("postgresql://", "postgresql+asyncpg://")
-    except postgres.PostgresError as error:
-        fail(str(error))
-
-
-@contextmanager
-def development_database() -> Iterator[str]:
-    """Start the database if need be, bring it to the newest revision, and say where it is."""
-    from app import migrations  # noqa: PLC0415
-
-    with database_url() as url:
-        migrations.upgrade(url)
-        # Without the password, which the URL may have.
-        yield f"Data   PostgreSQL at {url.rsplit('@', 1)[-1]}"
-
-
-def require_database(settings: "Settings") -> None:
-    """Give up in a line when the database that the settings name is none, or does not answer."""
-    if settings.database.url is None:
-        fail("DATABASE_URL is not set. In development, `dev` starts a database of its own.")
-    require_answer(settings.database.url.get_secret_value())
-
-
-def require_answer(url: str) -> None:
-    """Give up in a line when the database does not answer.
-
-    Args:
-        url: With the async driver.
-    """
-    from sqlalchemy.ext.asyncio import create_async_engine  # noqa: PLC0415
-    from sqlalchemy.pool import NullPool  # noqa: PLC0415
-
-    async def connect() -> None:
-        engine = create_async_engine(url, poolclass=NullPool, connect_args={"timeout": 5})
-        async with engine.connect():
-            pass
-
-    try:
-        asyncio.run(connect())
-    except Exception as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        fail(f"Cannot connect to DATABASE_URL ({url.rsplit('@', 1)[-1]}): {reason}")
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
 
 @app.command()
 def upgrade(
     revision: Annotated[str, typer.Argument(help="Where to go.")] = "head",
 ) -> None:
-    """Bring the database to the newest revision."""
+    """Bring the database to the newest revision.
+
+    Example: db upgrade
+    """
     from app import migrations  # noqa: PLC0415
 
-    with database_url() as url:
+    with database_url() as url, refusals():
         migrations.upgrade(url, revision)
     console.print(f"The database is at {revision}.")
 
 
 @app.command()
-def revision(
-    message: Annotated[str, typer.Argument(help="What changes, in a few words.")],
+def downgrade(
+    revision: Annotated[str, typer.Argument(help="Where to go, or how many steps.")] = "-1",
+    yes: Yes = False,
 ) -> None:
-    """Write a migration from what changed in the models since the newest revision."""
+    """Take the newest revision back, and what it holds with it.
+
+    Example: db downgrade -- -2
+    """
     from alembic import command  # noqa: PLC0415
 
     from app import migrations  # noqa: PLC0415
 
-    with database_url() as url:
+    with database_url() as url, refusals():
+        confirm(f"Take {revision} back? Data in what it made is lost.", yes=yes)
+        command.downgrade(migrations.config(url), revision)
+    console.print("Done. `dev` brings it back at the next change, unless its file is gone.")
+
+
+@app.command()
+def revision(
+    message: Annotated[str, typer.Argument(help="What changes, in a few words.")],
+    empty: Annotated[
+        bool, typer.Option("--empty", help="Do not look at the models: write it yourself.")
+    ] = False,
+) -> None:
+    """Write a migration from what changed in the models since the newest revision.
+
+    Example: db revision "add price"
+    """
+    from alembic import command  # noqa: PLC0415
+
+    from app import migrations  # noqa: PLC0415
+
+    with database_url() as url, refusals():
         migrations.upgrade(url)
-        command.revision(migrations.config(url), message, autogenerate=True)
+        command.revision(migrations.config(url), message, autogenerate=not empty)
     console.print("Read it, then: db upgrade")
+
+
+@app.command()
+def merge() -> None:
+    """Join two revisions that are both the newest, as after a merge of branches.
+
+    Example: db merge
+    """
+    from alembic import command  # noqa: PLC0415
+
+    from app import migrations  # noqa: PLC0415
+
+    with database_url() as url, refusals():
+        config = migrations.config(url)
+        command.merge(config, "heads", message="merge branches")
+        migrations.upgrade(url)
+    console.print("The database is at the joint revision.")
+
+
+@app.command()
+def history() -> None:
+    """List the revisions, the newest first, and where the database is.
+
+    Example: db history
+    """
+    from app import migrations  # noqa: PLC0415
+
+    revisions = table("", "Revision", "What", "File")
+    with database_url() as url, refusals():
+        current = migrations.current(url)
+        for entry in migrations.history(url):
+            mark = "->" if entry.revision in current else ""
+            what = str(entry.doc).removesuffix(".")
+            revisions.add_row(mark, entry.revision, what, Path(entry.path).name)
+    console.print(revisions)
+
+
+@app.command()
+def reset(yes: Yes = False) -> None:
+    """Empty the database and bring it to the newest revision again. Not in production.
+
+    Example: db reset --yes && db seed
+    """
+    from sqlalchemy import text  # noqa: PLC0415
+
+    from app import migrations  # noqa: PLC0415
+
+    with database_url() as url, refusals():
+        not_in_production("db reset")
+        confirm(f"Throw away all that is in {shown(url)}?", yes=yes)
+
+        def empty(connection: "Connection") -> None:
+            connection.execute(text("DROP SCHEMA public CASCADE"))
+            connection.execute(text("CREATE SCHEMA public"))
+
+        migrations.on_connection(url, empty)
+        migrations.upgrade(url)
+    console.print("The database is empty, and at head.")
+
+
+@app.command()
+def seed() -> None:
+    """Put example data into the database, once. What it is stands in `seeds.py`.
+
+    Example: db seed
+    """
+    import asyncio  # noqa: PLC0415
+
+    from app import migrations  # noqa: PLC0415
+    from app.seeds import seed as plant  # noqa: PLC0415
+
+    with database_url() as url, refusals():
+        not_in_production("db seed")
+        migrations.upgrade(url)
+        for line in asyncio.run(with_session(url, plant)):
+            console.print(line)
+
+
+@app.command()
+def shell() -> None:
+    """Open psql on the database.
+
+    Example: db shell
+    """
+    from sqlalchemy import make_url  # noqa: PLC0415
+
+    from app.cli import postgres  # noqa: PLC0415
+
+    with database_url() as url:
+        psql = postgres.find_binaries() / "psql"
+        place = make_url(url).set(drivername="postgresql")
+        # Not on the command line, where other users could read it.
+        secret = {"PGPASSWORD": place.password} if place.password else {}
+        address = place.set(password=None).render_as_string()
+        done = subprocess.run([psql, address], env=os.environ | secret, check=False)
+    raise typer.Exit(done.returncode)
+
+
+def confirm(question: str, *, yes: bool) -> None:
+    """Ask before something is lost.
+
+    Args:
+        question: What to ask.
+        yes: Whether it was answered beforehand.
+    """
+    if not yes:
+        typer.confirm(question, abort=True)
+
+
+def not_in_production(command: str) -> None:
+    """Give up in a line where the data is worth something."""
+    if load_settings().app.production:
+        fail(f"`{command}` is for development: APP_ENVIRONMENT is production here.")

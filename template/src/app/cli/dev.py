@@ -12,7 +12,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from app.cli.console import console, fail
+from app.cli.console import console, fail, load_settings
 from app.cli.env_file import ensure_env_file
 
 STATE = Path(".dev")
@@ -21,12 +21,18 @@ STATE = Path(".dev")
 services: list[Callable[[], AbstractContextManager[str]]] = []
 """What is started before the application, and stopped after it; each says in a line what it is."""
 
+before_start: list[Callable[[], None]] = []
+"""What is done before each start of the application, in its process; an error keeps it from starting."""
+
 
 def dev(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen on.", min=1, max=65535)] = 8000,
 ) -> None:
-    """Start everything, and restart the application when its code changes."""
+    """Start everything, and restart the application when its code changes.
+
+    Example: dev --port 8001
+    """
     # Some editors and supervisors end programs with SIGTERM: clean up as for Ctrl-C.
     signal.signal(signal.SIGTERM, _interrupt)
     os.environ["APP_ENVIRONMENT"] = "development"
@@ -38,10 +44,14 @@ def dev(
             importing = [sys.executable, "-c", "import app.main"]
             compiling = subprocess.Popen(importing, stderr=subprocess.DEVNULL)
             stack.callback(compiling.wait)
+        from app.cli import reload  # noqa: PLC0415
+
+        load_settings()
         try:
             for service in services:
                 console.print(stack.enter_context(service()))
-            _serve(host, port)
+            console.print(f"API    http://{host}:{port}/docs\nStop   Ctrl-C", style="green")
+            reload.serve(host, port, before_start)
         except KeyboardInterrupt:
             pass
     console.print("Stopped.")
@@ -99,27 +109,6 @@ def try_port(host: str, port: int) -> None:
         if sys.platform != "win32":
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         probe.bind((host, port))
-
-
-def _serve(host: str, port: int) -> None:
-    import uvicorn  # noqa: PLC0415
-
-    from app.cli.console import load_settings  # noqa: PLC0415
-    from app.kit import logs  # noqa: PLC0415
-
-    settings = load_settings()
-    logs.configure(settings)
-    console.print(f"API    http://{host}:{port}/docs\nStop   Ctrl-C", style="green")
-    uvicorn.run(
-        "app.main:create_app",
-        factory=True,
-        host=host,
-        port=port,
-        reload=True,
-        reload_dirs=["src"],
-        log_config=None,
-        access_log=False,
-    )
 
 
 def _interrupt(_signal: int, _frame: object) -> NoReturn:

@@ -17,11 +17,17 @@ os.environ["NO_MKDOCS_2_WARNING"] = "1"
 def serve(
     port: Annotated[int, typer.Option(help="Port to listen on.", min=1, max=65535)] = 8001,
 ) -> None:
-    """Show the site, and renew it when a page changes."""
+    """Show the site, and renew it when a page changes.
+
+    Example: docs serve --port 8001
+    """
     raise typer.Exit(run("mkdocs", "serve", "--dev-addr", f"127.0.0.1:{port}"))
 
 
 @app.command()
 def build() -> None:
-    """Build the site into `site/`; a broken link is an error."""
+    """Build the site into `site/`; a broken link is an error.
+
+    Example: docs build
+    """
     raise typer.Exit(run("mkdocs", "build", "--strict"))

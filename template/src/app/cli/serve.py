@@ -20,7 +20,10 @@ def serve(
     port: Annotated[int | None, typer.Option(help="Instead of APP_PORT.", envvar="PORT")] = None,
     workers: Annotated[int | None, typer.Option(help="Instead of APP_WORKERS.", min=1)] = None,
 ) -> None:
-    """Serve the application, as in production."""
+    """Serve the application, as in production.
+
+    Example: serve --workers 4
+    """
     import uvicorn  # noqa: PLC0415
 
     from app.kit import logs  # noqa: PLC0415

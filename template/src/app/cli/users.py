@@ -1,6 +1,5 @@
 """`users`: accounts, for who can reach the database. Passwords are asked for, never given as arguments."""
 
-import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Annotated
@@ -8,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from app.cli.console import console, fail, load_settings
-from app.cli.db import database_url
+from app.cli.database import database_url
 
 if TYPE_CHECKING:
     from app.auth.service import UserService
@@ -20,6 +19,7 @@ Email = Annotated[str, typer.Argument(help="Their e-mail address.")]
 
 def with_users(work: "Callable[[UserService], Awaitable[None]]") -> None:
     """Do something with the accounts, in one transaction on the database of the settings."""
+    import asyncio  # noqa: PLC0415
 
     async def connect_and_work(url: str) -> None:
         async with users_at(url) as users:
@@ -66,7 +66,10 @@ def create(
     email: Email,
     superuser: Annotated[bool, typer.Option("--superuser", help="May do everything.")] = False,
 ) -> None:
-    """Open an account, with its address confirmed."""
+    """Open an account, with its address confirmed.
+
+    Example: users create ada@example.com --superuser
+    """
     from datetime import UTC, datetime  # noqa: PLC0415
 
     from pydantic import TypeAdapter, ValidationError  # noqa: PLC0415
@@ -92,7 +95,10 @@ def create(
 
 @app.command(name="list")
 def list_() -> None:
-    """List the accounts, the newest first."""
+    """List the accounts, the newest first.
+
+    Example: users list
+    """
     from rich.table import Table  # noqa: PLC0415
 
     from app.kit.pagination import MAX_LIMIT, PageParams  # noqa: PLC0415
@@ -103,7 +109,7 @@ def list_() -> None:
         cursor = None
         while True:
             page = await users.page(PageParams(limit=MAX_LIMIT, cursor=cursor))
-            for user in page.items:
+            for user in page.data:
                 marks = (user.email_verified, user.is_active, user.is_superuser)
                 yes_no = ["yes" if mark else "no" for mark in marks]
                 table.add_row(user.email, *yes_no, f"{user.created_at:%Y-%m-%d}")
@@ -117,7 +123,10 @@ def list_() -> None:
 
 @app.command()
 def promote(email: Email) -> None:
-    """Make somebody a superuser."""
+    """Make somebody a superuser.
+
+    Example: users promote ada@example.com
+    """
 
     async def work(users: "UserService") -> None:
         user = await users.find_by_email(email)
@@ -131,7 +140,10 @@ def promote(email: Email) -> None:
 
 @app.command()
 def reset_password(email: Email) -> None:
-    """Set somebody's password, and sign them out everywhere."""
+    """Set somebody's password, and sign them out everywhere.
+
+    Example: users reset-password ada@example.com
+    """
     password = ask_password()
 
     async def work(users: "UserService") -> None:

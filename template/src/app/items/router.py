@@ -1,4 +1,4 @@
-"""The example domain; yours to change or to delete."""
+"""The endpoints of items."""
 
 from uuid import UUID
 

@@ -3,7 +3,7 @@ from uuid import UUID
 
 from pydantic import Field
 
-from app.kit.schemas import Input, Line, Output, Text
+from app.kit.schemas import Change, Input, Line, Output, Text
 
 
 class Item(Output):
@@ -23,12 +23,8 @@ class ItemCreate(Input):
     description: Text = Field("", description="What else is to say.", examples=["Oat, two litres"])
 
 
-class ItemUpdate(Input):
+class ItemUpdate(Change):
     """What to change about an item; what is not named stays."""
 
     title: Line | None = Field(None, description="Its new title.", examples=["Buy bread"])
     description: Text | None = Field(None, description="Its new description.")
-
-    def changes(self) -> dict[str, str]:
-        """Give what was named, by field."""
-        return self.model_dump(exclude_none=True)

@@ -68,7 +68,7 @@ PageQuery = Annotated[PageParams, Query()]
 class Page[T](BaseModel):
     """Part of a list, the newest first."""
 
-    items: list[T] = Field(description="The entries.")
+    data: list[T] = Field(description="The entries.")
     next_cursor: str | None = Field(
         description="Asks for the next page, as `cursor`; null on the last page."
     )

@@ -52,5 +52,7 @@ if context.is_offline_mode():
     context.configure(url=database_url(), target_metadata=Base.metadata, literal_binds=True)
     with context.begin_transaction():
         context.run_migrations()
+elif connection := context.config.attributes.get("connection"):
+    run(connection)
 else:
     asyncio.run(connect_and_run())

@@ -2,7 +2,6 @@
 
 Revision ID: ${up_revision}
 Revises: ${down_revision | comma,n}
-Create Date: ${create_date}
 """
 
 import sqlalchemy as sa
@@ -13,11 +12,16 @@ revision = ${repr(up_revision)}
 down_revision = ${repr(down_revision)}
 branch_labels = ${repr(branch_labels)}
 depends_on = ${repr(depends_on)}
+<%!
+    def plain(statements):
+        """Leave out Alembic's remarks."""
+        return "\n".join(line for line in statements.splitlines() if "# ###" not in line).strip()
+%>
 
 
 def upgrade() -> None:
-    ${upgrades if upgrades else "pass"}
+    ${plain(upgrades) if upgrades else "pass"}
 
 
 def downgrade() -> None:
-    ${downgrades if downgrades else "pass"}
+    ${plain(downgrades) if downgrades else "pass"}

@@ -1,0 +1,173 @@
+"""The names of a domain, and how a text about one becomes a text about another.
+
+`items` stands in a text in many forms: `create_item`, `ItemService`, `ITEMS`, `/items`, "an item". In
+code a token tells which is meant, in prose its neighbours do.
+"""
+
+import io
+import re
+import tokenize
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Names:
+    """What a domain and one of its things are called.
+
+    Args:
+        plural: The domain, in snake case: `order_lines`.
+        singular: One thing: `order_line`.
+    """
+
+    plural: str
+    singular: str
+
+    @property
+    def forms(self) -> tuple[str, str]:
+        """Both, the longer one first: it may begin with the other."""
+        return (self.plural, self.singular)
+
+    def identifiers(self) -> set[str]:
+        """Give the names in code that are certainly this domain's."""
+        return {style(form) for form in self.forms for style in (str, camel, str.upper)}
+
+
+def camel(snake: str) -> str:
+    """Write `order_lines` as `OrderLines`."""
+    return "".join(part.capitalize() for part in snake.split("_"))
+
+
+def kebab(snake: str) -> str:
+    """Write `order_lines` as `order-lines`."""
+    return snake.replace("_", "-")
+
+
+def words(snake: str) -> str:
+    """Write `order_lines` as `order lines`."""
+    return snake.replace("_", " ")
+
+
+def sentence(snake: str) -> str:
+    """Write `order_lines` as `Order lines`."""
+    return words(snake).capitalize()
+
+
+class Renaming:
+    """Turns what is about one domain into the same about another.
+
+    Args:
+        old: The one.
+        new: The other.
+    """
+
+    def __init__(self, old: Names, new: Names) -> None:
+        self.old = old
+        self.new = new
+        forms = dict(zip(old.forms, new.forms, strict=True))
+        # Everything in one pass: a new name may hold the old one.
+        self._snake = {style(a): style(b) for a, b in forms.items() for style in (str, str.upper)}
+        self._camel = {camel(a): camel(b) for a, b in forms.items()}
+        self._prose = {
+            style(a): (a, b)
+            for a, b in forms.items()
+            for style in (str, kebab, words, camel, sentence, str.upper)
+        }
+        self._identifier_pattern = re.compile(
+            rf"(?<![^_])(?:{_any(self._snake)})(?![^_])|(?:{_any(self._camel)})(?![a-z])"
+        )
+        self._prose_pattern = re.compile(
+            rf"(?<![A-Za-z0-9])(?:(?P<article>[Aa]n?) )?(?P<form>{_any(self._prose)})(?![A-Za-z0-9])"
+            rf"|(?P<camel>{_any(self._camel)})(?=[A-Z])|(?<=[a-z])(?P<end>{_any(self._camel)})(?![a-z])"
+        )
+
+    def path(self, path: Path) -> Path:
+        """Rename each part of a path; pages of the documentation are in kebab case."""
+        style = kebab if path.suffix == ".md" else str
+        forms = {style(a): style(b) for a, b in zip(self.old.forms, self.new.forms, strict=True)}
+        pattern = re.compile(rf"(?<![A-Za-z])(?:{_any(forms)})(?![A-Za-z])")
+        return Path(*(pattern.sub(lambda match: forms[match[0]], part) for part in path.parts))
+
+    def identifier(self, name: str) -> str:
+        """Rename an identifier: `valid_item_id`, `ItemService`, `ITEMS`."""
+        both = self._snake | self._camel
+        return self._identifier_pattern.sub(lambda match: both[match[0]], name)
+
+    def prose(self, text: str) -> str:
+        """Rename in a text: documentation, or what a string or a comment says."""
+        return self._prose_pattern.sub(self._in_prose, text)
+
+    def _in_prose(self, match: re.Match[str]) -> str:
+        if name := match["camel"] or match["end"]:
+            return self._camel[name]
+        form, article, text = match["form"], match["article"], match.string
+        old, new = self._prose[form]
+        start, end = match.span("form")
+        # A neighbour that is not there is the end of the string.
+        before = " " if article else text[max(start - 1, 0) : start]
+        renamed = _style(form, old, before, text[end : end + 2], text[:start])(new)
+        if not article:
+            return renamed
+        right = "an" if renamed[0].lower() in "aeiou" else "a"
+        return f"{right.capitalize() if article[0] == 'A' else right} {renamed}"
+
+    def code(self, source: str) -> str:
+        """Rename in Python source."""
+        lines = source.splitlines(keepends=True)
+        starts = [0]
+        for line in lines:
+            starts.append(starts[-1] + len(line))
+        tokens = list(tokenize.generate_tokens(io.StringIO(source).readline))
+        renamed: list[str] = []
+        done = 0
+        for index, token in enumerate(tokens):
+            begin = starts[token.start[0] - 1] + token.start[1]
+            end = starts[token.end[0] - 1] + token.end[1]
+            text = source[begin:end]
+            if token.type == tokenize.NAME:
+                text = text if _is_dict_items(tokens, index) else self.identifier(text)
+            elif token.type in {tokenize.STRING, tokenize.FSTRING_MIDDLE, tokenize.COMMENT}:
+                text = self.prose(text)
+            else:
+                continue
+            renamed += [source[done:begin], text]
+            done = end
+        return "".join([*renamed, source[done:]])
+
+
+def _any(forms: Iterable[str]) -> str:
+    return "|".join(sorted(map(re.escape, forms), key=len, reverse=True))
+
+
+def _style(form: str, old: str, before: str, after: str, left: str) -> Callable[[str], str]:
+    """Choose how the new name is written, from how the old one is, and from its neighbours.
+
+    Args:
+        form: The old name as it stands there.
+        old: The old name in snake case.
+        before: The character before it; none where the text begins.
+        after: The two characters after it.
+        left: All that stands before it.
+    """
+    next_one = after[:1]
+    alone = before in {'"', "'", ""} and next_one in {'"', "'", ""}
+    if form.isupper():
+        return str.upper
+    if form[0].isupper():
+        in_code = alone or before in {"`", "["} or next_one in {"`", "(", "["}
+        return camel if in_code or (form == camel(old) and "_" in old) else sentence
+    if " " in form:
+        return words
+    in_folder = before == "/" and re.search(r"(app|tests)/$", left)
+    dotted = before == "." or (before != "/" and re.match(r"\.\w", after))
+    beside = before in {"_", "`", "{", '"', "'"} or next_one in {"_", "`", "}", ":"}
+    if alone or in_folder or dotted or "_" in form or (beside and before != "/"):
+        return str
+    return kebab if before == "/" or "-" in {before, next_one} or "-" in form else words
+
+
+def _is_dict_items(tokens: list[tokenize.TokenInfo], index: int) -> bool:
+    """Tell `mapping.items()` from a domain of that name."""
+    around = [token.string for token in tokens[max(index - 1, 0) : index + 3]]
+    return around == [".", "items", "(", ")"]

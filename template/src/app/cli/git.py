@@ -1,0 +1,19 @@
+"""What git knows."""
+
+import os
+import subprocess
+from contextlib import suppress
+from pathlib import Path
+
+
+def is_committed(path: Path) -> bool:
+    """Tell whether git has a file or folder in its history. Without git, nothing is committed."""
+    shown = Path(os.path.relpath(path)).as_posix()
+    with suppress(FileNotFoundError):
+        done = subprocess.run(
+            ["git", "cat-file", "-e", f"HEAD:./{shown}"],  # noqa: S607
+            check=False,
+            capture_output=True,
+        )
+        return done.returncode == 0
+    return False

@@ -1,0 +1,29 @@
+"""`routes`: what the application answers to."""
+
+from app.cli import openapi
+from app.cli.console import console, table
+
+
+def routes() -> None:
+    """List the routes: method, path, who may call, and the code that answers.
+
+    Example: routes | grep items
+    """
+    from fastapi.routing import iter_route_contexts  # noqa: PLC0415
+
+    app = openapi.described_app()
+    described = app.openapi()["paths"]
+    rows = table("Method", "Path", "Access", "Handler")
+    for route in iter_route_contexts(app.routes):
+        endpoint = route.endpoint
+        if endpoint is None:
+            continue
+        path = str(route.path_format)
+        for method in sorted(set(route.methods or ()) - {"HEAD"}):
+            operation = described.get(path, {}).get(method.lower(), {})
+            schemes = sorted({name for need in operation.get("security", ()) for name in need})
+            access = " or ".join(schemes) or "public"
+            if "403" in operation.get("responses", {}):
+                access += ", restricted"
+            rows.add_row(method, path, access, f"{endpoint.__module__}:{endpoint.__qualname__}")
+    console.print(rows)
