@@ -7,21 +7,26 @@ import pytest
 
 from tests.conftest import Render
 from tests.project import Project
-from tests.variants import FULL, WORDS, Variant
+from tests.variants import FEATURES, FULL, WORDS, Variant
 
 ALWAYS = """
 .copier-answers.yml .editorconfig .env.example .gitattributes .github/workflows/ci.yml .gitignore
 .pre-commit-config.yaml .python-version AGENTS.md CLAUDE.md LICENSE README.md pyproject.toml
 src/app/__init__.py src/app/config.py src/app/main.py
 src/app/cli/__init__.py src/app/cli/__main__.py src/app/cli/checks.py src/app/cli/client.py src/app/cli/clients.py src/app/cli/console.py
-src/app/cli/dev.py src/app/cli/reload.py src/app/cli/env_file.py src/app/cli/main.py src/app/cli/serve.py
+src/app/cli/dev.py src/app/cli/doctor.py src/app/cli/env_file.py src/app/cli/git.py
+src/app/cli/main.py src/app/cli/openapi.py src/app/cli/reload.py src/app/cli/routes.py src/app/cli/serve.py
+src/app/cli/feature/__init__.py src/app/cli/feature/build.py src/app/cli/feature/commands.py
+src/app/cli/feature/fields.py src/app/cli/feature/names.py src/app/cli/feature/project.py
 src/app/health/__init__.py src/app/health/router.py
 src/app/items/__init__.py src/app/items/dependencies.py src/app/items/exceptions.py
 src/app/items/models.py src/app/items/router.py src/app/items/schemas.py src/app/items/service.py
 src/app/kit/__init__.py src/app/kit/api_docs.py src/app/kit/logs.py src/app/kit/middleware.py
 src/app/kit/pagination.py src/app/kit/problems.py src/app/kit/schemas.py src/app/kit/security.py src/app/kit/settings.py src/app/kit/state.py
 tests/__init__.py tests/conftest.py tests/test_config.py tests/test_main.py
-tests/cli/__init__.py tests/cli/test_dev.py tests/cli/test_env_file.py tests/cli/test_main.py
+tests/cli/__init__.py tests/cli/test_clients.py tests/cli/test_dev.py tests/cli/test_doctor.py
+tests/cli/test_env_file.py tests/cli/test_feature.py tests/cli/test_main.py tests/cli/test_openapi.py
+tests/cli/test_reload.py
 tests/health/__init__.py tests/health/test_router.py
 tests/items/__init__.py tests/items/factories.py tests/items/test_router.py
 tests/kit/__init__.py tests/kit/test_logs.py tests/kit/test_pagination.py tests/kit/test_problems.py
@@ -37,9 +42,10 @@ ONLY = {
         src/app/migrations/__init__.py src/app/migrations/env.py
         src/app/migrations/script.py.mako src/app/migrations/versions/0001_initial.py
         tests/databases.py tests/test_database.py tests/test_migrations.py
-        tests/cli/test_db.py tests/cli/test_postgres.py
+        tests/cli/test_auto_migrate.py tests/cli/test_db.py tests/cli/test_postgres.py
+        tests/cli/test_schema_changes.py
         """,
-    "redis": "src/app/kit/redis.py tests/items/test_cache.py tests/kit/test_redis.py tests/redis_server.py",
+    "redis": "src/app/cli/redis.py src/app/kit/redis.py tests/items/test_cache.py tests/kit/test_redis.py tests/redis_server.py",
     "auth": """
         src/app/auth/__init__.py src/app/auth/admin_router.py src/app/auth/constants.py src/app/auth/dependencies.py
         src/app/auth/emails.py src/app/auth/exceptions.py src/app/auth/mails.py
@@ -53,6 +59,7 @@ ONLY = {
         tests/cli/test_users.py tests/items/test_ownership.py tests/kit/test_mail.py
         tests/kit/test_rate_limit.py
         """,
+    "not database": "tests/items/conftest.py",
     "auth docs": "docs/api/authentication.md",
     "auth redis": "tests/auth/test_limits_with_redis.py",
     "docs": """
@@ -64,8 +71,11 @@ ONLY = {
 MADE = re.compile(r"(^|/)(__pycache__|\.dev|\.\w+_cache|site|\.env|uv\.lock|\.coverage)($|/)")
 
 # Where a feature's word may stand though it is off: the record of the answers, a text of law, and
-# workflows, which are the same in all variants and look for the files themselves.
-EXEMPT = {".copier-answers.yml", "LICENSE", ".github/workflows/ci.yml", "uv.lock"}
+# what is the same in all variants and looks for the files itself: workflows, and `feature new`.
+EXEMPT = re.compile(
+    r"\.copier-answers\.yml|LICENSE|\.github/workflows/.*|uv\.lock"
+    r"|src/app/cli/feature/.*|tests/cli/test_feature\.py"
+)
 
 
 def texts(project: Project) -> dict[str, str]:
@@ -81,7 +91,7 @@ def lines_with(pattern: str, files: dict[str, str]) -> list[str]:
     return [
         f"{path}: {line.strip()}"
         for path, text in files.items()
-        if path not in EXEMPT
+        if not EXEMPT.fullmatch(path)
         for line in [path, *text.splitlines()]
         if found.search(line)
     ]
@@ -90,7 +100,10 @@ def lines_with(pattern: str, files: dict[str, str]) -> list[str]:
 def test_files_are_exactly_these(project: Project, variant: Variant) -> None:
     expected = Counter(ALWAYS.split())
     for feature, paths in ONLY.items():
-        if all(getattr(variant, name) for name in feature.split()):
+        on = {name: getattr(variant, name) for name in FEATURES} | {"not": True}
+        if feature == "not database":
+            on["database"] = not variant.database
+        if all(on[name] for name in feature.split()):
             expected.update(paths.split())
 
     assert max(expected.values()) == 1

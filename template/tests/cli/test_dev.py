@@ -68,7 +68,7 @@ def test_services_run_around_the_application(
     monkeypatch.setattr(dev, "services", [service])
     monkeypatch.setattr(dev, "signal", SimpleNamespace(signal=lambda *_: None, SIGTERM=15))
     monkeypatch.setattr(reload, "serve", run)
-    monkeypatch.setattr(dev, "before_start", ["migrations"])
+    monkeypatch.setattr(dev, "before_start", ["this"])
     monkeypatch.setenv("APP_ENVIRONMENT", "test")
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -78,7 +78,7 @@ def test_services_run_around_the_application(
 
     assert happened == [
         "service starts",
-        f"serves 127.0.0.1:{port} after ['migrations']",
+        f"serves 127.0.0.1:{port} after ['this']",
         "service stops",
     ]
     out = capsys.readouterr().out

@@ -2,6 +2,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -130,6 +131,23 @@ class TestChecks:
 
         assert runner.invoke(app, ["lock"]).exit_code == 0
         assert seen == [["uv", "lock"], ["uv", "export"]]
+
+    def test_lock_that_is_not_in_step(
+        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        def run(command: list[str], **_: object) -> subprocess.CompletedProcess[str]:
+            assert "--locked" in command
+            return subprocess.CompletedProcess(command, 0, "fastapi==1\n")
+
+        monkeypatch.setattr(subprocess, "run", run)
+        monkeypatch.setattr(checks, "REQUIREMENTS", tmp_path / "requirements.txt")
+
+        missing = runner.invoke(app, ["lock", "--check"])
+        checks.REQUIREMENTS.write_text("fastapi==1\n")
+        current = runner.invoke(app, ["lock", "--check"])
+
+        assert (missing.exit_code, current.exit_code) == (1, 0)
+        assert "not in step" in missing.stderr
 
     @pytest.mark.parametrize(
         ("given", "passed_on"),

@@ -124,7 +124,6 @@ def test_error_shows_the_projects_own_lines(
     package = tmp_path / "src/app"
     (package / "cli").mkdir(parents=True)
     monkeypatch.setattr(reload, "PACKAGE", package)
-    monkeypatch.setattr(reload, "MACHINERY", (package / "cli",))
     mine = compile("def f(call): call()", package / "models.py", "exec")
     machinery = compile("def g(): raise ValueError('no such column')", package / "cli/x.py", "exec")
     names: dict[str, Any] = {}

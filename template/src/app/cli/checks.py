@@ -2,12 +2,14 @@
 
 import subprocess
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from app.cli.console import console, run
+from app.cli.console import console, fail, run
 
+REQUIREMENTS = Path("requirements.txt")
 PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True}
 
 
@@ -75,12 +77,23 @@ def lint(
         raise typer.Exit(1)
 
 
-def lock() -> None:
+def lock(
+    check: Annotated[
+        bool, typer.Option("--check", help="Change nothing; fail if they are not in step.")
+    ] = False,
+) -> None:
     """Bring uv.lock in step with pyproject.toml, and requirements.txt with uv.lock.
 
-    Example: lock
+    Example: lock --check
     """
-    export = ["export", "--quiet", "--no-default-groups", "--no-emit-project", "--no-header"]
-    for command in (["lock"], [*export, "--output-file", "requirements.txt"]):
-        if code := subprocess.run(["uv", *command], check=False).returncode:  # noqa: S607
+    export = ["uv", "export", "--quiet", "--no-default-groups", "--no-emit-project", "--no-header"]
+    if check:
+        export += ["--locked"]
+        done = subprocess.run(export, check=False, capture_output=True, text=True)
+        current = REQUIREMENTS.read_text(encoding="utf-8") if REQUIREMENTS.exists() else None
+        if done.returncode or current != done.stdout:
+            fail(f"pyproject.toml, uv.lock and {REQUIREMENTS} are not in step. Mend it: lock")
+        return
+    for command in (["uv", "lock"], [*export, "--output-file", str(REQUIREMENTS)]):
+        if code := subprocess.run(command, check=False).returncode:
             raise typer.Exit(code)

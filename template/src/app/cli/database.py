@@ -3,6 +3,7 @@
 import os
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from app.cli.console import PlainError, load_settings
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from app.config import Settings
 
 DEVELOPMENT = "app"
+# What `dev` writes there is applied already. A migration that comes alone is for `db upgrade`.
+VERSIONS = Path("src/app/migrations/versions")
 
 
 @contextmanager

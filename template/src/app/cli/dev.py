@@ -24,6 +24,9 @@ services: list[Callable[[], AbstractContextManager[str]]] = []
 before_start: list[Callable[[], None]] = []
 """What is done before each start of the application, in its process; an error keeps it from starting."""
 
+unwatched: list[Path] = []
+"""Folders of the source where a change is no reason to start anew."""
+
 
 def dev(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",

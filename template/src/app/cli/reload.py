@@ -19,14 +19,11 @@ import uvicorn
 from watchfiles import PythonFilter, watch
 
 from app.cli.console import ROOT, PlainError, console, errors
+from app.cli.dev import unwatched
 from app.kit.settings import SettingsError
 
 SOURCE = Path("src")
-# A migration comes with a changed model, which is looked at; one that stands alone is for `db upgrade`.
-UNWATCHED = (SOURCE / "app/migrations/versions",)
 PACKAGE = ROOT / SOURCE / "app"
-# Their lines in a traceback say nothing about what is wrong.
-MACHINERY = (PACKAGE / "cli", PACKAGE / "migrations")
 LOOK_MILLISECONDS = 50
 LEAVE_SECONDS = 5
 
@@ -88,7 +85,7 @@ def _supervise(start: Callable[[], Application]) -> None:
     try:
         for changes in watch(
             SOURCE,
-            watch_filter=PythonFilter(ignore_paths=[path.resolve() for path in UNWATCHED]),
+            watch_filter=PythonFilter(ignore_paths=[path.resolve() for path in unwatched]),
             rust_timeout=LOOK_MILLISECONDS,
             yield_on_timeout=True,
             raise_interrupt=True,
@@ -167,12 +164,12 @@ def show(error: BaseException) -> None:
         error: What was raised.
     """
     told = traceback.TracebackException.from_exception(error)
-    told.stack = traceback.StackSummary.from_list(
-        frame
-        for frame in told.stack
-        if Path(frame.filename).is_relative_to(PACKAGE)
-        and Path(frame.filename).parent not in MACHINERY
-        and Path(frame.filename).parent.parent not in MACHINERY[:1]
+    told.stack = traceback.StackSummary.extract(
+        (frame, line)
+        for frame, line in traceback.walk_tb(error.__traceback__)
+        if (file := Path(frame.f_code.co_filename)).is_relative_to(PACKAGE)
+        and not file.is_relative_to(PACKAGE / "cli")
+        and "__tracebackhide__" not in frame.f_globals
     )
     told.__cause__ = told.__context__ = None
     errors.print("".join(told.format()).rstrip(), style="red", markup=False, soft_wrap=True)

@@ -16,6 +16,9 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
+# For tracebacks: what is wrong is never here.
+__tracebackhide__ = True
+
 PYPROJECT = Path("pyproject.toml")
 
 

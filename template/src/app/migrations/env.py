@@ -12,6 +12,9 @@ import app
 from app.config import Settings
 from app.database import Base
 
+# For tracebacks: what is wrong is never here.
+__tracebackhide__ = True
+
 # Any number: it only has to be the same for all who migrate. Replicas that start together wait.
 ADVISORY_LOCK = 7_402_531_117
 

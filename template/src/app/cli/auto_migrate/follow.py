@@ -14,7 +14,6 @@ from sqlalchemy.exc import DBAPIError
 
 from app import migrations
 from app.cli.auto_migrate.history import (
-    VERSIONS,
     Draft,
     History,
     MigrationError,
@@ -23,6 +22,7 @@ from app.cli.auto_migrate.history import (
 )
 from app.cli.auto_migrate.memory import Memory, Written, digest
 from app.cli.console import console, load_settings
+from app.cli.database import VERSIONS
 from app.cli.dev import STATE
 from app.config import SLUG
 

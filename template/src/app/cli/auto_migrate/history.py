@@ -21,9 +21,8 @@ from sqlalchemy.pool import NullPool
 from app import migrations
 from app.cli.auto_migrate.changes import losses, name
 from app.cli.console import PlainError
+from app.cli.database import VERSIONS
 from app.config import SLUG
-
-VERSIONS = Path("src/app/migrations/versions")
 
 
 class MigrationError(PlainError):

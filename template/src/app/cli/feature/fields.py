@@ -292,8 +292,6 @@ def replace(source: str, nodes: Sequence[tuple[ast.stmt | ast.expr, str]]) -> st
 
 def with_imports(source: str, imports: set[str]) -> str:
     """Add imports after the ones that are there; ruff sorts them and takes out what is not used."""
-    if not imports:
-        return source
     lines = source.splitlines(keepends=True)
     tree = ast.parse(source)
     found = [n.end_lineno or 0 for n in tree.body if isinstance(n, ast.Import | ast.ImportFrom)]
