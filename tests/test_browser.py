@@ -87,5 +87,5 @@ def test_api_pages(fresh: Project, variant: Variant, browser: Browser) -> None:
 
         page.goto(f"{app.url}/redoc")
         page.get_by_role("heading", name="Acme Orders & Returns").first.wait_for()
-        assert page.get_by_text("The example domain.").first.is_visible()
+        assert page.get_by_text("All about items.").first.is_visible()
         assert trouble == []

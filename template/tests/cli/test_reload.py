@@ -99,6 +99,20 @@ def test_change_while_one_is_coming(monkeypatch: pytest.MonkeyPatch, made: list[
     supervise(monkeypatch, steps())
 
 
+def test_one_that_is_ready_serves_when_the_next_one_comes(
+    monkeypatch: pytest.MonkeyPatch, made: list[Fake]
+) -> None:
+    def steps() -> Iterator[set[Change]]:
+        made[0].is_ready = True
+        yield CHANGED
+        assert not made[0].left
+        made[1].alive = False
+        yield NOTHING
+        assert not made[0].left
+
+    supervise(monkeypatch, steps())
+
+
 def test_application_that_ends(
     monkeypatch: pytest.MonkeyPatch, made: list[Fake], capsys: pytest.CaptureFixture[str]
 ) -> None:

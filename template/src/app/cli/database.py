@@ -2,11 +2,11 @@
 
 import os
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from app.cli.console import PlainError, load_settings
+from app.cli.console import PlainError, console, load_settings
 from app.cli.env_file import ensure_env_file
 
 if TYPE_CHECKING:
@@ -37,9 +37,11 @@ def database_url() -> Iterator[str]:
         return
     from app.cli import postgres  # noqa: PLC0415  development only
 
-    with postgres.running() as server:
-        url = f"{server}/{DEVELOPMENT}"
-        asyncio.run(postgres.ensure_database(url))
+    with ExitStack() as stack:
+        with console.status("Starting PostgreSQL ..."):
+            server = stack.enter_context(postgres.running())
+            url = f"{server}/{DEVELOPMENT}"
+            asyncio.run(postgres.ensure_database(url))
         # For the processes that this one starts.
         os.environ["DATABASE_URL"] = url
         yield url.replace("postgresql://", "postgresql+asyncpg://")

@@ -91,14 +91,7 @@ def _supervise(start: Callable[[], Application]) -> None:
             raise_interrupt=True,
         ):
             leaving = [old for old in leaving if old.alive]
-            if changes:
-                names = sorted({_display(Path(path)) for _, path in changes})
-                console.print(f"Changed: {', '.join(names)}", style="cyan", markup=False)
-                if coming:
-                    coming.leave()
-                    leaving.append(coming)
-                coming = start()
-            elif coming and coming.ready.is_set():
+            if coming and coming.ready.is_set():
                 if serving:
                     serving.leave()
                     leaving.append(serving)
@@ -107,10 +100,17 @@ def _supervise(start: Callable[[], Application]) -> None:
                 coming = None
                 what = "The old code goes on" if serving else "Nothing is served"
                 errors.print(f"{what} until the next change.", style="yellow")
-            elif serving and not serving.alive:
+            if serving and not serving.alive:
                 code = serving.process.exitcode
                 serving = None
                 errors.print(f"The application has ended ({code}). Change something to start it.")
+            if changes:
+                names = sorted({_display(Path(path)) for _, path in changes})
+                console.print(f"Changed: {', '.join(names)}", style="cyan", markup=False)
+                if coming:
+                    coming.leave()
+                    leaving.append(coming)
+                coming = start()
     finally:
         for application in filter(None, (coming, serving, *leaving)):
             application.leave()

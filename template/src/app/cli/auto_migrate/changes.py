@@ -100,7 +100,7 @@ def _losses(operation: Any, connection: Connection) -> Iterator[str]:
             place = f"{operation.table_name}.{operation.column_name}"
             new, old = operation.modify_type, operation.existing_type
             if new is not None and not (old is not None and widens(old, new)):
-                yield f"changes {place} from {old!r} to {new!r}"
+                yield f"changes {place} from {old} to {new}"
             if operation.modify_nullable is False and _any_row(
                 operation, connection, null_in=operation.column_name
             ):
