@@ -66,7 +66,7 @@ def test_services_run_around_the_application(
         raise KeyboardInterrupt
 
     monkeypatch.setattr(dev, "services", [service])
-    monkeypatch.setattr(dev, "signal", SimpleNamespace(signal=lambda *_: None, SIGTERM=15))
+    monkeypatch.setattr(dev, "signal", SimpleNamespace(signal=lambda *_: None))
     monkeypatch.setattr(reload, "serve", run)
     monkeypatch.setattr(dev, "before_start", ["this"])
     monkeypatch.setenv("APP_ENVIRONMENT", "test")

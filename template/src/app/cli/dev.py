@@ -18,6 +18,8 @@ from app.cli.env_file import ensure_env_file
 STATE = Path(".dev")
 """What development leaves in the project's folder; git ignores it."""
 
+STOPPING = (signal.SIGINT, signal.SIGTERM)
+
 services: list[Callable[[], AbstractContextManager[str]]] = []
 """What is started before the application, and stopped after it; each says in a line what it is."""
 
@@ -37,7 +39,8 @@ def dev(
     Example: dev --port 8001
     """
     # Some editors and supervisors end programs with SIGTERM: clean up as for Ctrl-C.
-    signal.signal(signal.SIGTERM, _interrupt)
+    for wanted in STOPPING:
+        signal.signal(wanted, _interrupt)
     os.environ["APP_ENVIRONMENT"] = "development"
     first_start = ensure_env_file()
     with only_one(f"http://{host}:{port}"), ExitStack() as stack:
@@ -115,4 +118,7 @@ def try_port(host: str, port: int) -> None:
 
 
 def _interrupt(_signal: int, _frame: object) -> NoReturn:
+    # uv passes Ctrl-C on, so that it comes twice: the second one must not interrupt the cleaning up.
+    for wanted in STOPPING:
+        signal.signal(wanted, signal.SIG_IGN)
     raise KeyboardInterrupt
