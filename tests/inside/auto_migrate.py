@@ -1,9 +1,8 @@
 """What `dev` does with a changed model. Each test changes the models of this process, and takes it back."""
 
 import asyncio
-import shutil
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,62 +11,16 @@ import sqlalchemy as sa
 from app import migrations
 from app.cli.auto_migrate import follow, history
 from app.cli.auto_migrate.history import MigrationError
-from app.database import Base
+from tests.cli.test_auto_migrate import (  # noqa: F401  fixtures
+    Tables,
+    column,
+    columns_of,
+    tables,
+    url,
+    versions,
+    written,
+)
 from tests.databases import execute, temporary_database
-
-Tables = Callable[..., None]
-
-
-@pytest.fixture
-def url() -> Iterator[str]:
-    with temporary_database() as made:
-        yield made
-
-
-@pytest.fixture(autouse=True)
-def versions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A copy of the migrations, which may be written to."""
-    root = Path.cwd()
-    folder = tmp_path / "src/app/migrations/versions"
-    shutil.copytree(root / "src/app/migrations/versions", folder)
-    shutil.copy(root / "pyproject.toml", tmp_path)
-    original = migrations.config
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(
-        migrations, "config", lambda url, versions=None: original(url, versions or folder)
-    )
-    return folder
-
-
-@pytest.fixture
-def tables() -> Iterator[Tables]:
-    """Declare the table `things` anew, with these columns; with none, it goes away."""
-
-    def declare(*columns: sa.Column[int]) -> None:
-        if "things" in Base.metadata.tables:
-            Base.metadata.remove(Base.metadata.tables["things"])
-        if columns:
-            sa.Table(
-                "things", Base.metadata, sa.Column("id", sa.Integer, primary_key=True), *columns
-            )
-
-    yield declare
-    declare()
-
-
-def column(name: str, **options: bool) -> sa.Column[int]:
-    return sa.Column(name, sa.Integer, **options)  # type: ignore[arg-type]
-
-
-def written(versions: Path) -> list[str]:
-    return sorted(path.name[16:] for path in versions.glob("2*.py"))
-
-
-def columns_of(url: str) -> list[str]:
-    def read(connection: sa.Connection) -> list[str]:
-        return [entry["name"] for entry in sa.inspect(connection).get_columns("things")]
-
-    return migrations.on_connection(url, read)
 
 
 def insert(url: str, values: str) -> None:

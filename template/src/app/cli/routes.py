@@ -23,7 +23,5 @@ def routes() -> None:
             operation = described.get(path, {}).get(method.lower(), {})
             schemes = sorted({name for need in operation.get("security", ()) for name in need})
             access = " or ".join(schemes) or "public"
-            if "403" in operation.get("responses", {}):
-                access += ", restricted"
             rows.add_row(method, path, access, f"{endpoint.__module__}:{endpoint.__qualname__}")
     console.print(rows)
