@@ -21,28 +21,16 @@ STOP_SECONDS = 30
 
 
 @dataclass
-class Running:
+class Application:
     """An application that answers.
 
     Args:
         url: Where.
-        process: What is to be stopped.
-        output: What it has printed, when it has ended.
         clients: What is closed when it ends.
-        log: Where it prints to.
     """
 
     url: str
-    process: subprocess.Popen[bytes]
-    output: str = ""
     clients: ExitStack = field(default_factory=ExitStack)
-    log: IO[str] | None = None
-
-    def so_far(self) -> str:
-        """Read what it has printed."""
-        assert self.log
-        # Another process writes to the same place: reading must not move it.
-        return os.pread(self.log.fileno(), 10_000_000, 0).decode()
 
     def client(self) -> httpx2.Client:
         """Make a client, which is closed when the application ends."""
@@ -64,6 +52,26 @@ class Running:
         token = client.post("/api/v1/auth/token", data=form).raise_for_status().json()
         client.headers["authorization"] = f"Bearer {token['access_token']}"
         return client
+
+
+@dataclass(kw_only=True)
+class Running(Application):
+    """An application that was started here.
+
+    Args:
+        process: What is to be stopped.
+        output: What it has printed, when it has ended.
+        log: Where it prints to.
+    """
+
+    process: subprocess.Popen[bytes]
+    output: str = ""
+    log: IO[str]
+
+    def so_far(self) -> str:
+        """Read what it has printed."""
+        # Another process writes to the same place: reading must not move it.
+        return os.pread(self.log.fileno(), 10_000_000, 0).decode()
 
 
 def free_port() -> int:
@@ -112,7 +120,7 @@ def dev(project: Project, command: str = "acme-orders", **extra: str) -> Iterato
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-        app = Running(f"http://127.0.0.1:{port}", process, log=output)
+        app = Running(f"http://127.0.0.1:{port}", process=process, log=output)
         try:
             wait_until_live(app.url, process)
             with app.clients:

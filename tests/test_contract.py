@@ -27,7 +27,7 @@ LEFT_OUT = ["/api/v1/auth/logout-everywhere", "/api/v1/auth/me", "/api/v1/auth/m
 
 @pytest.mark.parametrize(
     "variant",
-    [pytest.param(v, marks=pytest.mark.xdist_group(str(v))) for v in (FULL, MIXED, BARE)],
+    [FULL, MIXED, BARE],
     ids=str,
 )
 def test_schema_is_kept(fresh: Project, variant: Variant) -> None:

@@ -11,7 +11,7 @@ from tests.variants import BARE, FULL, MIXED, Variant
 
 some = pytest.mark.parametrize(
     "variant",
-    [pytest.param(v, marks=pytest.mark.xdist_group(str(v))) for v in (FULL, BARE, MIXED)],
+    [FULL, BARE, MIXED],
     ids=str,
 )
 full = pytest.mark.parametrize("variant", [FULL], ids=str)

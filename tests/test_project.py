@@ -38,7 +38,7 @@ def test_tests(installed: Project, variant: Variant) -> None:
 
 @pytest.mark.parametrize(
     "variant",
-    [pytest.param(v, marks=pytest.mark.xdist_group(str(v))) for v in (FULL, BARE, MIXED)],
+    [FULL, BARE, MIXED],
     ids=str,
 )
 def test_tests_in_parallel(installed: Project) -> None:

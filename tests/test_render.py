@@ -3,38 +3,42 @@
 import re
 from collections import Counter
 
-import pytest
-
 from tests.conftest import Render
 from tests.project import Project
 from tests.variants import FEATURES, FULL, WORDS, Variant
 
 ALWAYS = """
-.copier-answers.yml .editorconfig .env.example .gitattributes .github/workflows/ci.yml .gitignore
+.copier-answers.yml .dockerignore .editorconfig .env.example .env.production.example .gitattributes .github/workflows/ci.yml .gitignore
 .pre-commit-config.yaml .python-version AGENTS.md CLAUDE.md LICENSE README.md pyproject.toml
+Dockerfile.dev Dockerfile.prod docker-compose.yml docker-compose.prod.yml deploy/Caddyfile deploy/swarm.yml
+deploy/kubernetes/autoscaler.yaml deploy/kubernetes/deployment.yaml deploy/kubernetes/disruption-budget.yaml
+deploy/kubernetes/ingress.yaml deploy/kubernetes/kustomization.yaml deploy/kubernetes/service.yaml
+deploy/kubernetes/settings.env
 src/app/__init__.py src/app/config.py src/app/main.py
 src/app/cli/__init__.py src/app/cli/__main__.py src/app/cli/checks.py src/app/cli/client.py src/app/cli/clients.py src/app/cli/console.py
-src/app/cli/dev.py src/app/cli/doctor.py src/app/cli/env_file.py src/app/cli/git.py
-src/app/cli/main.py src/app/cli/openapi.py src/app/cli/reload.py src/app/cli/routes.py src/app/cli/serve.py
+src/app/cli/deploy/__init__.py src/app/cli/deploy/command.py src/app/cli/deploy/image.py
+src/app/cli/deploy/preparation.py src/app/cli/deploy/server.py src/app/cli/deploy/swarm.py
+src/app/cli/dev.py src/app/cli/docker.py src/app/cli/doctor.py src/app/cli/env_file.py src/app/cli/git.py
+src/app/cli/main.py src/app/cli/openapi.py src/app/cli/reload.py src/app/cli/routes.py src/app/cli/serve.py src/app/cli/stack.py
 src/app/cli/feature/__init__.py src/app/cli/feature/build.py src/app/cli/feature/commands.py
 src/app/cli/feature/fields.py src/app/cli/feature/names.py src/app/cli/feature/project.py
-src/app/health/__init__.py src/app/health/router.py
+src/app/health/__init__.py src/app/health/probe.py src/app/health/router.py
 src/app/items/__init__.py src/app/items/dependencies.py src/app/items/exceptions.py
 src/app/items/models.py src/app/items/router.py src/app/items/schemas.py src/app/items/service.py
-src/app/kit/__init__.py src/app/kit/api_docs.py src/app/kit/logs.py src/app/kit/middleware.py
+src/app/kit/__init__.py src/app/kit/api_docs.py src/app/kit/draining.py src/app/kit/logs.py src/app/kit/middleware.py
 src/app/kit/pagination.py src/app/kit/problems.py src/app/kit/schemas.py src/app/kit/security.py src/app/kit/settings.py src/app/kit/state.py
 tests/__init__.py tests/conftest.py tests/test_config.py tests/test_main.py
-tests/cli/__init__.py tests/cli/test_clients.py tests/cli/test_dev.py tests/cli/test_doctor.py
+tests/cli/__init__.py tests/cli/test_clients.py tests/cli/test_deploy.py tests/cli/test_dev.py tests/cli/test_doctor.py
 tests/cli/test_env_file.py tests/cli/test_feature.py tests/cli/test_main.py tests/cli/test_openapi.py
-tests/cli/test_reload.py
-tests/health/__init__.py tests/health/test_router.py
+tests/cli/test_reload.py tests/cli/test_stack.py
+tests/health/__init__.py tests/health/test_probe.py tests/health/test_router.py
 tests/items/__init__.py tests/items/factories.py tests/items/test_router.py
-tests/kit/__init__.py tests/kit/test_logs.py tests/kit/test_pagination.py tests/kit/test_problems.py
+tests/kit/__init__.py tests/kit/test_draining.py tests/kit/test_logs.py tests/kit/test_pagination.py tests/kit/test_problems.py
 tests/kit/test_schemas.py tests/kit/test_security.py
 """
 ONLY = {
     "database": """
-        src/app/database.py src/app/seeds.py src/app/cli/database.py src/app/cli/db.py
+        src/app/database.py src/app/seeds.py src/app/cli/backup.py src/app/cli/database.py src/app/cli/db.py
         src/app/cli/auto_migrate/__init__.py src/app/cli/auto_migrate/changes.py
         src/app/cli/auto_migrate/follow.py src/app/cli/auto_migrate/history.py
         src/app/cli/auto_migrate/memory.py src/app/cli/postgres.py
@@ -42,7 +46,7 @@ ONLY = {
         src/app/migrations/__init__.py src/app/migrations/env.py
         src/app/migrations/script.py.mako src/app/migrations/versions/0001_initial.py
         tests/databases.py tests/test_database.py tests/test_migrations.py
-        tests/cli/test_auto_migrate.py tests/cli/test_db.py tests/cli/test_postgres.py
+        deploy/kubernetes/migrate.yaml tests/cli/test_auto_migrate.py tests/cli/test_backup.py tests/cli/test_db.py tests/cli/test_postgres.py
         tests/cli/test_schema_changes.py
         """,
     "redis": "src/app/cli/redis.py src/app/kit/redis.py tests/items/test_cache.py tests/kit/test_redis.py tests/redis_server.py",
@@ -63,7 +67,7 @@ ONLY = {
     "auth docs": "docs/api/authentication.md",
     "auth redis": "tests/auth/test_limits_with_redis.py",
     "docs": """
-        mkdocs.yml docs/api/items.md docs/index.md docs/getting-started.md docs/api/overview.md docs/api/python.md
+        Dockerfile.docs deploy/nginx.conf mkdocs.yml docs/development/deployment.md docs/development/growing.md docs/api/items.md docs/index.md docs/getting-started.md docs/api/overview.md docs/api/python.md
         src/app/cli/docs.py tests/cli/test_docs.py
         """,
 }
@@ -122,7 +126,6 @@ def test_nothing_is_left_of_what_is_off(project: Project, variant: Variant) -> N
     assert left == {}
 
 
-@pytest.mark.xdist_group(str(FULL))
 def test_words_that_are_looked_for_exist(render: Render) -> None:
     files = texts(render(FULL))
 

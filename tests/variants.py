@@ -47,8 +47,8 @@ WORDS = {
     ],
     "redis": ["redis", "cashews", "valkey", r"\bcached\b"],
     "auth": [
-        "auth(?!or)", "jwt", "argon", "pwdlib", r"\btokens?\b", "secret_key", "sign(?:ed)? in",
-        r"\bowner\b", r"current_?user", "bearer",
+        "(?<!registry-)auth(?!or)", "jwt", "argon", "pwdlib", r"\btokens?\b", "secret_key", "sign(?:ed)? in",
+        r"(?<!-)\bowner\b", r"current_?user", "bearer",
     ],
     "docs": ["mkdocs", r"documentation site", r"docs/(?!asset)", "docs serve"],
 }  # fmt: skip

@@ -112,3 +112,35 @@ def test_proxy_that_is_no_address(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("APP_FORWARDED_ALLOW_IPS", "proxy.internal")
 
     assert "APP_FORWARDED_ALLOW_IPS" in str(load_error())
+
+
+@pytest.mark.usefixtures("development")
+class TestFiles:
+    """A value in a file of its own, as Docker and Kubernetes bring secrets."""
+
+    def test_file_that_a_variable_names(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        (tmp_path / "level").write_text("WARNING\n")
+        monkeypatch.setenv("LOG_LEVEL_FILE", str(tmp_path / "level"))
+
+        assert Settings.load(None).log.level == "WARNING"
+
+    def test_file_in_the_folder_of_secrets(self, tmp_path: Path) -> None:
+        (tmp_path / "LOG_LEVEL").write_text("WARNING\n")
+
+        assert Settings.load(None, tmp_path).log.level == "WARNING"
+
+    def test_variable_beats_file(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        (tmp_path / "LOG_LEVEL").write_text("WARNING\n")
+        monkeypatch.setenv("LOG_LEVEL", "ERROR")
+
+        assert Settings.load(None, tmp_path).log.level == "ERROR"
+
+    def test_file_that_is_not_there(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("LOG_LEVEL_FILE", "/nowhere/level")
+
+        [fault] = load_error().faults
+
+        assert fault.variable == "/nowhere/level"
+        assert "No such file" in fault.advice

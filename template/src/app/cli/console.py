@@ -1,7 +1,9 @@
 """What the commands share: where the project is, how to speak, how to give up."""
 
+import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -73,3 +75,27 @@ def load_settings() -> "Settings":
         return Settings.load()
     except SettingsError as error:
         raise PlainError(str(error)) from error
+
+
+def settings_of(environment: Mapping[str, str], secrets: Path | None = None) -> "Settings":
+    """Read the settings that another process would have: nothing of this one's, and no `.env`.
+
+    Args:
+        environment: Its variables.
+        secrets: Its folder of files that hold a value each.
+
+    Raises:
+        SettingsError: They are not usable.
+    """
+    from app.config import Settings  # noqa: PLC0415
+
+    kept = os.environ.copy()
+    for group in Settings.groups().values():
+        for variable in group.variables().values():
+            os.environ.pop(variable, None)
+    os.environ.update(environment)
+    try:
+        return Settings.load(env_file=None, secrets=secrets or Path(os.devnull))
+    finally:
+        os.environ.clear()
+        os.environ.update(kept)

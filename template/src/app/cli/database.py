@@ -95,6 +95,28 @@ def require_database(settings: "Settings") -> None:
         )
 
 
+def migrate_deployed(run: Callable[..., None]) -> None:
+    """Bring the database of a server up to date, before a new version starts there.
+
+    Args:
+        run: Runs a command in the new version.
+
+    Raises:
+        PlainError: A migration failed. It has changed nothing, and the old version serves on.
+    """
+    from app.cli.deploy.server import step  # noqa: PLC0415
+    from app.config import SLUG  # noqa: PLC0415
+
+    try:
+        with step("Migrate"):
+            run(SLUG, "db", "upgrade")
+    except PlainError as error:
+        raise PlainError(
+            f"The migration failed, so the new version does not start. {error}\n"
+            "What served before serves on."
+        ) from error
+
+
 def check_database() -> str:
     """See, for `doctor`, that the database answers and is at the newest revision.
 

@@ -15,13 +15,14 @@ os.environ["NO_MKDOCS_2_WARNING"] = "1"
 
 @app.command()
 def serve(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen on.", min=1, max=65535)] = 8001,
 ) -> None:
     """Show the site, and renew it when a page changes.
 
     Example: docs serve --port 8001
     """
-    raise typer.Exit(run("mkdocs", "serve", "--dev-addr", f"127.0.0.1:{port}"))
+    raise typer.Exit(run("mkdocs", "serve", "--dev-addr", f"{host}:{port}"))
 
 
 @app.command()

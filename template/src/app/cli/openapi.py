@@ -1,13 +1,12 @@
 """`openapi`: the description of the API, kept in the repository."""
 
 import json
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from app.cli.console import console, fail
+from app.cli.console import console, fail, settings_of
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -48,17 +47,6 @@ def schema() -> dict[str, Any]:
 
 def described_app() -> "FastAPI":
     """Make the application by the code alone, whatever the settings of this machine are."""
-    from app.config import Settings  # noqa: PLC0415
     from app.main import create_app  # noqa: PLC0415
 
-    kept = os.environ.copy()
-    for group in Settings.groups().values():
-        for variable in group.variables().values():
-            os.environ.pop(variable, None)
-    os.environ |= {"APP_ENVIRONMENT": "test", "LOG_LEVEL": "WARNING"}
-    try:
-        settings = Settings.load(env_file=None)
-    finally:
-        os.environ.clear()
-        os.environ.update(kept)
-    return create_app(settings)
+    return create_app(settings_of({"APP_ENVIRONMENT": "test", "LOG_LEVEL": "WARNING"}))

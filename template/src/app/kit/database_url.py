@@ -4,11 +4,12 @@ ADVICE = "set it to a URL such as postgresql://user:password@host:5432/name."
 SCHEMES = {"postgres", "postgresql", "postgresql+asyncpg"}
 
 
-def for_asyncpg(given: str) -> str:
+def for_asyncpg(given: str, password: str | None = None) -> str:
     """Translate a URL.
 
     Args:
         given: `postgres://...` or `postgresql://...`, with the parameters of libpq if any.
+        password: For a URL that has none.
 
     Raises:
         ValueError: It is something else; says what to set.
@@ -29,4 +30,6 @@ def for_asyncpg(given: str) -> str:
     query.pop("channel_binding", None)
     database = url.database or "postgres"
     url = url.set(drivername="postgresql+asyncpg", query=query, database=database)
+    if password and not url.password:
+        url = url.set(password=password)
     return url.render_as_string(hide_password=False)

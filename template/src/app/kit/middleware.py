@@ -1,5 +1,6 @@
 """ASGI middleware."""
 
+import logging
 import re
 import time
 
@@ -60,7 +61,10 @@ class RequestLogMiddleware:
             problem = InternalError(f"{type(error).__name__}: {error}" if self.debug else None)
             await respond(problem)(scope, receive, note_status)
         finally:
-            log.info(
+            # Probes come every few seconds, and are news only when they fail.
+            probe = scope["path"].startswith("/health/") and status == http_status.HTTP_200_OK
+            log.log(
+                logging.DEBUG if probe else logging.INFO,
                 "request",
                 method=scope["method"],
                 # Without the query string, which may carry what belongs in no log.

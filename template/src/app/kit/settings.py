@@ -1,15 +1,18 @@
 """How settings are read: groups of variables, and all faults said at once."""
 
 import difflib
+import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, NamedTuple, Self
+from typing import Annotated, Any, NamedTuple, Self
 
 from dotenv import dotenv_values
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 ENV_FILE = Path(".env")
+# Where Docker, Swarm and Kubernetes put files that hold a secret each.
+SECRETS = Path("/run/secrets")
 
 
 def _split(value: object) -> object:
@@ -81,21 +84,38 @@ class AllSettings(BaseModel):
         }
 
     @classmethod
-    def load(cls, env_file: Path | None = ENV_FILE) -> Self:
-        """Read the environment, and `env_file` for what it does not say.
+    def secret_variables(cls) -> set[str]:
+        """Name the variables whose values are to be shown to nobody."""
+        return {
+            group.variables()[name]
+            for group in cls.groups().values()
+            for name, field in group.model_fields.items()
+            if "SecretStr" in str(field.annotation)
+        }
+
+    @classmethod
+    def load(cls, env_file: Path | None = ENV_FILE, secrets: Path = SECRETS) -> Self:
+        """Read the environment, and files for what it does not say.
+
+        A value may be in a file of its own: the one that `NAME_FILE` names, or `NAME` in `secrets`.
 
         Args:
             env_file: File of `NAME=value` lines; None, or a missing one, is no fault.
+            secrets: Folder of files that hold a value each; a missing one is no fault.
 
         Raises:
             SettingsError: A value is not usable, `env_file` has a name that looks like a slip,
                 or something that production needs is missing. All of it is said at once.
         """
+        given = {**(dotenv_values(env_file) if env_file else {}), **os.environ}
         faults = list(_slips(env_file, cls.groups())) if env_file else []
         loaded: dict[str, Group] = {}
         for name, group in cls.groups().items():
             try:
-                loaded[name] = group(_env_file=env_file)
+                files: dict[str, Any] = dict(_from_files(group.variables(), given, secrets))
+                loaded[name] = group(_env_file=env_file, **files)
+            except OSError as error:
+                faults.append(Fault(f"{error.filename}", f"cannot be read: {error.strerror}."))
             except ValidationError as error:
                 faults += _faults(error, group)
         # Where the environment is not known, the strictest rules hold.
@@ -105,6 +125,16 @@ class AllSettings(BaseModel):
         if faults:
             raise SettingsError(faults)
         return cls(**loaded)
+
+
+def _from_files(
+    variables: dict[str, str], given: dict[str, str | None], secrets: Path
+) -> Iterator[tuple[str, str]]:
+    for name, variable in variables.items():
+        named = given.get(f"{variable}_FILE")
+        path = Path(named) if named else secrets / variable
+        if not given.get(variable) and (named or path.is_file()):
+            yield name, path.read_text(encoding="utf-8").strip()
 
 
 def _faults(error: ValidationError, group: type[Group]) -> Iterator[Fault]:
@@ -123,7 +153,7 @@ def _slips(env_file: Path, groups: dict[str, type[Group]]) -> Iterator[Fault]:
     known = [variable for group in groups.values() for variable in group.variables().values()]
     prefixes = tuple(str(group.model_config["env_prefix"]) for group in groups.values())
     for name in dotenv_values(env_file):
-        if name.upper() in known:
+        if name.upper().removesuffix("_FILE") in known:
             continue
         if similar := difflib.get_close_matches(name.upper(), known, n=1, cutoff=0.8):
             yield Fault(name, f"is no setting ({env_file}); did you mean {similar[0]}?")
