@@ -37,13 +37,13 @@ def require_docker() -> None:
 
 
 def docker(*command: str, check: bool = True) -> str:
-    """Run a command of Docker's, and give what it printed."""
+    """Run a command of Docker's, and give what it printed: where it may fail, its errors too."""
     done = subprocess.run(
         ["docker", *command], capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
     )
     if check and done.returncode:
         raise AssertionError(f"docker {' '.join(command)}\n{done.stdout}{done.stderr}")
-    return done.stdout.strip()
+    return (done.stdout if check else done.stdout + done.stderr).strip()
 
 
 def inspect(container: str) -> dict[str, Any]:

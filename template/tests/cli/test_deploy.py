@@ -1,6 +1,7 @@
 """Deploying, on an engine that is only pretended: what is asked of it, in which order, and what failures do."""
 
 import io
+import json
 import tarfile
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from app.cli import deploy
-from app.cli.deploy import image, preparation, server
+from app.cli.deploy import image, preparation, server, swarm
 from app.cli.docker import Docker, DockerError
 from app.cli.main import app
 from app.config import SLUG
@@ -249,6 +250,60 @@ class TestImage:
 
         assert image.build(engine) == f"{SLUG}:next"
         assert engine.asked[0][0] == "build"
+
+
+class TestSwarm:
+    @pytest.fixture(autouse=True)
+    def folder(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+        monkeypatch.chdir(tmp_path)
+        (tmp_path / ".env.production").write_text("REPLICAS=3\n")
+        (tmp_path / "secrets").mkdir()
+        (tmp_path / "secrets/SOME_KEY").write_text("something")
+        return tmp_path
+
+    @pytest.fixture
+    def manager(self, engine: Pretended) -> Pretended:
+        engine.answers |= {"info": "true", "image": "sha256:0123456789abcdef"}
+        return engine
+
+    def test_where_there_is_none(self, engine: Pretended) -> None:
+        with pytest.raises(server.DeployError, match="docker swarm init"):
+            swarm.roll_out(engine, "next", None)
+
+    def test_what_is_done_before_and_then(
+        self, manager: Pretended, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(swarm, "before_start", [lambda run: run("prepare")])
+        monkeypatch.setattr(swarm, "Docker", lambda *_: manager)
+
+        swarm.roll_out(manager, "next", "registry.example.com/acme/")
+
+        name = f"registry.example.com/acme/{SLUG}:0123456789ab"
+        tag, push, once, stack = manager.asked
+        assert tag == ("tag", "next", name)
+        assert push[-1] == name
+        assert once[-2:] == (name, "prepare")
+        assert stack[:2] == ("stack", "deploy")
+
+    def test_secrets_are_of_the_swarm_and_change_names_with_their_content(
+        self, folder: Path
+    ) -> None:
+        before = json.loads(Path(swarm._secrets_file()).read_text())
+        (folder / "secrets/SOME_KEY").write_text("something else")
+        after = json.loads(Path(swarm._secrets_file()).read_text())
+
+        assert before["services"]["app"]["secrets"] == ["SOME_KEY"]
+        assert before["secrets"]["SOME_KEY"]["name"] != after["secrets"]["SOME_KEY"]["name"]
+
+    def test_swarm_that_has_gone_back(
+        self, manager: Pretended, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(swarm, "Docker", lambda *_: manager)
+        manager.answers["service"] = "rollback_completed"
+        monkeypatch.setattr(swarm, "_last_words", lambda *_: "no such luck")
+
+        with pytest.raises(server.DeployError, match="no such luck"):
+            swarm.roll_out(manager, "next", None)
 
 
 def test_registry_is_for_a_swarm() -> None:

@@ -1,5 +1,6 @@
 """The database that a command works on: which it is, whether it answers, what it refuses."""
 
+import logging
 import os
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -86,6 +87,8 @@ def require_database(settings: "Settings") -> None:
         )
     url = settings.database.url.get_secret_value()
     require_answer(url)
+    # When it is only looked at, its own parts are no news.
+    logging.getLogger("alembic").setLevel(logging.WARNING)
     from app import migrations  # noqa: PLC0415
     from app.config import SLUG  # noqa: PLC0415
 

@@ -49,9 +49,9 @@ def roll_out(engine: Docker, built: str, registry: str | None) -> None:
         )
     state = engine.ask("service", "inspect", "--format", "{{.UpdateStatus.State}}", SERVICE)
     if state.startswith("rollback"):
-        said = engine.ask("service", "logs", "--raw", "--tail", str(LAST_LINES), SERVICE)
         raise DeployError(
-            f"The new version did not start, and the swarm has gone back. The log ends with:\n{said}"
+            "The new version did not start, and the swarm has gone back to the old one. The log of the "
+            f"new one ends with:\n{_last_words(engine, image)}"
         )
 
 
@@ -66,6 +66,19 @@ def roll_back(engine: Docker) -> None:
     """
     with step("Go back"):
         engine.do("service", "rollback", "--detach=false", SERVICE)
+
+
+def _last_words(engine: Docker, image: str) -> str:
+    shown = "{{.ID}} {{.Image}} {{.CurrentState}}"
+    tasks = [
+        task.split()
+        for task in engine.ask("service", "ps", "--format", shown, SERVICE).splitlines()
+    ]
+    # Another of the new ones may have been stopped before it said anything.
+    failed = next(
+        (task for task, ran, state, *_ in tasks if (ran, state) == (image, "Failed")), SERVICE
+    )
+    return engine.tried("service", "logs", "--raw", "--tail", str(LAST_LINES), failed)[1]
 
 
 def _settings() -> dict[str, str]:
