@@ -14,6 +14,7 @@ from pathlib import Path
 import httpx2
 from copier import run_copy
 
+from tests.benchmarks.servers import servers
 from tests.conftest import ANSWERS, ROOT
 from tests.project import Project
 from tests.running import dev
@@ -180,6 +181,11 @@ def saved_model(folder: Path) -> None:
     )
 
 
+def compare_servers(folder: Path) -> None:
+    """Compare the production servers."""
+    servers(rendered(folder / "project", FULL))
+
+
 BENCHMARKS: dict[str, Callable[[Path], None]] = {
     "render": render,
     "first-answer": first_answer,
@@ -187,6 +193,7 @@ BENCHMARKS: dict[str, Callable[[Path], None]] = {
     "logins": logins,
     "commands": commands,
     "saved-model": saved_model,
+    "servers": compare_servers,
 }
 
 
