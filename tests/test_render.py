@@ -15,7 +15,7 @@ deploy/kubernetes/autoscaler.yaml deploy/kubernetes/deployment.yaml deploy/kuber
 deploy/kubernetes/ingress.yaml deploy/kubernetes/kustomization.yaml deploy/kubernetes/service.yaml
 deploy/kubernetes/settings.env
 src/app/__init__.py src/app/config.py src/app/main.py
-src/app/cli/__init__.py src/app/cli/__main__.py src/app/cli/checks.py src/app/cli/client.py src/app/cli/clients.py src/app/cli/console.py
+src/app/cli/__init__.py src/app/cli/__main__.py src/app/cli/changelog.py src/app/cli/checks.py src/app/cli/client.py src/app/cli/clients.py src/app/cli/console.py
 src/app/cli/deploy/__init__.py src/app/cli/deploy/command.py src/app/cli/deploy/image.py
 src/app/cli/deploy/preparation.py src/app/cli/deploy/server.py src/app/cli/deploy/swarm.py
 src/app/cli/dev.py src/app/cli/docker.py src/app/cli/doctor.py src/app/cli/env_file.py src/app/cli/git.py
@@ -28,7 +28,8 @@ src/app/items/models.py src/app/items/router.py src/app/items/schemas.py src/app
 src/app/kit/__init__.py src/app/kit/api_docs.py src/app/kit/draining.py src/app/kit/logs.py src/app/kit/middleware.py
 src/app/kit/pagination.py src/app/kit/problems.py src/app/kit/schemas.py src/app/kit/security.py src/app/kit/settings.py src/app/kit/state.py
 tests/__init__.py tests/conftest.py tests/test_config.py tests/test_main.py
-tests/cli/__init__.py tests/cli/test_clients.py tests/cli/test_deploy.py tests/cli/test_dev.py tests/cli/test_doctor.py
+tests/cli/__init__.py tests/cli/test_clients.py tests/cli/conftest.py tests/cli/pretended.py tests/cli/test_changelog.py
+tests/cli/test_deploy.py tests/cli/test_deploy_preparation.py tests/cli/test_dev.py tests/cli/test_doctor.py
 tests/cli/test_env_file.py tests/cli/test_feature.py tests/cli/test_main.py tests/cli/test_openapi.py
 tests/cli/test_reload.py tests/cli/test_stack.py
 tests/health/__init__.py tests/health/test_probe.py tests/health/test_router.py
@@ -67,12 +68,18 @@ ONLY = {
     "auth docs": "docs/api/authentication.md",
     "auth redis": "tests/auth/test_limits_with_redis.py",
     "docs": """
-        Dockerfile.docs deploy/nginx.conf mkdocs.yml docs/development/deployment.md docs/development/growing.md docs/api/items.md docs/index.md docs/getting-started.md docs/api/overview.md docs/api/python.md
-        src/app/cli/docs.py tests/cli/test_docs.py
+        Dockerfile.docs deploy/nginx.conf mkdocs.yml docs/index.md docs/getting-started/installation.md
+        docs/getting-started/quickstart.md docs/api/items.md docs/api/live.md docs/api/overview.md docs/api/python.md
+        docs/assets/extra.css docs/assets/live.js docs/assets/meaning.js
+        docs/examples/basic.md docs/examples/advanced.md docs/development/contributing.md
+        docs/development/deployment.md docs/development/growing.md docs/development/testing.md
+        src/app/cli/docs.py src/app/cli/site/__init__.py src/app/cli/site/export.py src/app/cli/site/finish.py
+        src/app/cli/site/hooks.py src/app/cli/site/meaning.py src/app/cli/site/pages.py src/app/cli/site/samples.py
+        tests/cli/test_docs.py tests/cli/test_site.py
         """,
 }
 # Made by commands of the project, and ignored by its git where they are nobody's business.
-MADE = re.compile(r"(^|/)(__pycache__|\.dev|\.\w+_cache|site|\.env|uv\.lock|\.coverage)($|/)")
+MADE = re.compile(r"(^|/)(__pycache__|\.dev|\.\w+_cache|site|docs/api/endpoints\.md|docs/changelog\.md|docs/development/configuration\.md|\.env|uv\.lock|\.coverage)($|/)")
 
 # Where a feature's word may stand though it is off: the record of the answers, a text of law, and
 # what is the same in all variants and looks for the files itself: workflows, and `feature new`.

@@ -22,3 +22,13 @@ def test_runs_mkdocs(
 
     assert seen == [command]
     assert result.exit_code == 3
+
+
+def test_faulty_build_is_not_published(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(docs, "MIKE", ["false"])
+    monkeypatch.setattr(docs, "BRANCH", "no-such-branch")
+
+    result = CliRunner().invoke(app, ["docs", "deploy", "1.2", "--remote", "nowhere"])
+
+    assert result.exit_code == 1
+    assert "published" not in result.stdout

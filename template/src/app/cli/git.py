@@ -15,7 +15,7 @@ def is_committed(path: Path) -> bool:
     shown = Path(os.path.relpath(path)).as_posix()
     with suppress(FileNotFoundError):
         done = subprocess.run(
-            ["git", "cat-file", "-e", f"HEAD:./{shown}"],  # noqa: S607
+            ["git", "cat-file", "-e", f"HEAD:./{shown}"],
             check=False,
             capture_output=True,
         )

@@ -1,0 +1,17 @@
+// Swagger UI on the page for trying out, from this site's own copy.
+(() => {
+  const here = new URL(".", document.currentScript.src);
+  const place = document.getElementById("live");
+  if (!place) return;
+  place.hidden = false;
+  const style = Object.assign(document.createElement("link"), { rel: "stylesheet", href: new URL("swagger-ui.css", here) });
+  const script = Object.assign(document.createElement("script"), { src: new URL("swagger-ui-bundle.js", here) });
+  script.onload = () => window.SwaggerUIBundle({
+    url: new URL("../openapi.json", here).href,
+    dom_id: "#live",
+    deepLinking: true,
+    persistAuthorization: true,
+    tryItOutEnabled: true,
+  });
+  document.head.append(style, script);
+})();
