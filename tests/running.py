@@ -100,19 +100,19 @@ def wait_until_live(url: str, process: subprocess.Popen[bytes]) -> None:
 
 
 @contextmanager
-def dev(project: Project, command: str = "acme-orders", **extra: str) -> Iterator[Running]:
+def dev(project: Project, *, port: int | None = None, **extra: str) -> Iterator[Running]:
     """Run `dev` until the context ends, then interrupt it as Ctrl-C does: the whole group.
 
     Args:
         project: What to run.
-        command: Its command.
+        port: Where; by default one that is free.
         extra: More variables.
     """
-    port = free_port()
+    port = port or free_port()
     # A file, since a pipe that nobody reads is full one day.
     with tempfile.TemporaryFile("w+") as output:
         process = subprocess.Popen(
-            ["uv", "run", "--quiet", command, "dev", "--port", str(port)],
+            ["uv", "run", "--quiet", "acme-orders", "dev", "--port", str(port)],
             cwd=project.path,
             env=project.env | extra,
             stdin=subprocess.DEVNULL,

@@ -14,7 +14,7 @@
     return index;
   }
 
-  // A word that is not known may be a form of one that is: "migrating", "migrations".
+  // A word that is not known may be a form of one that is: "testing", "tested".
   function rowOf(index, word) {
     for (const form of [word, word.replace(/s$/, ""), word.replace(/(ing|ed|es)$/, ""), word.replace(/(ing|ed)$/, "e")]) {
       const row = index.rows.get(form);

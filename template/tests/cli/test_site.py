@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from app.cli import openapi
-from app.cli.site import meaning, pages, samples
+from app.cli.docs_site import meaning, pages, samples
 from app.config import Settings
 
 SCHEMAS: dict[str, Any] = {

@@ -5,7 +5,7 @@ from itertools import groupby
 from pathlib import Path
 
 from app.cli import changelog, openapi
-from app.cli.site.samples import LANGUAGES, Operation, Schema, operations, variables
+from app.cli.docs_site.samples import LANGUAGES, Operation, Schema, operations, variables
 
 ENDPOINTS_HEAD = """\
 # Endpoints

@@ -6,7 +6,7 @@ Nothing here depends on MkDocs: `write` and `finish` take folders.
 from pathlib import Path
 from typing import Any
 
-from app.cli.site import finish, pages
+from app.cli.docs_site import finish, pages
 
 
 def on_pre_build(config: Any) -> None:

@@ -211,9 +211,9 @@ def _embed(own: list[str]) -> tuple[Vectors, dict[str, Vectors]]:
     folder = Path(str(wordllama.__file__)).parent
     model = WordLlama.load(cache_dir=folder, disable_download=True, dim=256)
     vocabulary = [
-        token[1:]
-        for token in model.tokenizer.get_vocab()
-        if re.fullmatch(r"▁[a-z]{3,}", token) and token[1:] not in FILLERS
+        piece[1:]
+        for piece in model.tokenizer.get_vocab()
+        if re.fullmatch(r"▁[a-z]{3,}", piece) and piece[1:] not in FILLERS
     ]
     others = sorted(set(vocabulary) - set(own))
     known, other = model.embed(own), model.embed(others)

@@ -1,4 +1,4 @@
-"""All pages of the built site in one file, for reading offline: `python -m app.cli.site.export site pdf epub`."""
+"""All pages of the built site in one file, for reading offline: `python -m app.cli.docs_site.export site pdf epub`."""
 
 import sys
 from collections.abc import Callable
@@ -9,7 +9,7 @@ from urllib.parse import urljoin, urlsplit
 from bs4 import BeautifulSoup
 from mkdocs.config import load_config
 
-from app.cli.site.pages import navigation
+from app.cli.docs_site.pages import navigation
 
 TARGET = Path("dist")
 # What needs a screen, or a click.

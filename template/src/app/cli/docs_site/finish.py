@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from app.cli import openapi
-from app.cli.site import meaning
+from app.cli.docs_site import meaning
 
 LIVE = ("swagger-ui-bundle.js", "swagger-ui.css")
 

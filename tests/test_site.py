@@ -1,0 +1,313 @@
+"""The documentation site as a reader has it: in a browser that reaches this machine alone, and as files."""
+
+import functools
+import http.server
+import json
+import os
+import re
+import shutil
+import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from zipfile import ZipFile
+
+import pytest
+from playwright.sync_api import Browser, Page
+from pypdf import PdfReader
+
+from tests.conftest import Render
+from tests.project import Project
+from tests.questions import QUESTIONS
+from tests.running import dev, free_port
+from tests.test_browser import browser, offline_page  # noqa: F401  a fixture
+from tests.variants import FULL, MIXED, Variant
+
+full = pytest.mark.parametrize("variant", [FULL], ids=str)
+documented = pytest.mark.parametrize("variant", [FULL, MIXED], ids=str)
+LEAST_HITS = 15
+
+IN_ORDER = """
+import json
+from app.cli import openapi
+from app.cli.docs_site import samples
+found = {o.details["operationId"]: o for o in samples.operations(openapi.schema())}
+print(json.dumps({name: {"curl": samples.curl(o), "python": samples.python(o)} for name, o in found.items()}))
+"""
+
+
+class Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@contextmanager
+def served(folder: Path, port: int = 0) -> Iterator[str]:
+    """Serve a folder as a plain web server does."""
+    handler = functools.partial(Quiet, directory=folder)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", port), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+def commit(project: Project, message: str) -> None:
+    identity = ["-c", "user.name=Ada", "-c", "user.email=ada@example.com"]
+    project.run("git", "init", "-q")
+    project.run("git", "add", "-A")
+    project.run("git", *identity, "commit", "-q", "--allow-empty", "-m", message)
+
+
+BUILT: dict[Variant, Project] = {}
+
+
+@pytest.fixture
+def built(render: Render, variant: Variant, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """The variant with its site, built once a worker."""
+    if variant not in BUILT:
+        rendered = render(variant)
+        folder = tmp_path_factory.mktemp("site") / "acme-orders"
+        shutil.copytree(rendered.path, folder, ignore=shutil.ignore_patterns(".git", "*cache*"))
+        BUILT[variant] = Project(folder, rendered.environment)
+        commit(BUILT[variant], "feat: begin")
+        BUILT[variant].uv_run("acme-orders", "docs", "build")
+    return BUILT[variant]
+
+
+def run_samples(project: Project, names: list[str], **known: str) -> None:
+    """Run the samples of operations, in order; what one answers is known to the next."""
+    found = json.loads(project.uv_run("python", "-c", IN_ORDER))
+    for name in names:
+        for language in ("curl", "python"):
+            code = found[name][language]
+            command = ["sh", "-c", code] if language == "curl" else [
+                "uv", "run", "--quiet", "python", "-W", "ignore", "-c", code
+            ]  # fmt: skip
+            done = subprocess.run(
+                command, cwd=project.path, env=project.env | known,
+                capture_output=True, text=True, check=False,
+            )  # fmt: skip
+            assert done.returncode == 0, (name, language, done.stdout, done.stderr)
+            if language == "curl" and done.stdout.startswith("{"):
+                answer = json.loads(done.stdout)
+                known |= {k.upper(): v for k, v in answer.items() if isinstance(v, str)}
+                if "access_token" in answer:
+                    known["TOKEN"] = answer["access_token"]
+                if name == "items.create":
+                    known["ITEM_ID"] = answer["id"]
+
+
+@documented
+def test_samples_work(fresh: Project, variant: Variant) -> None:
+    names = ["items.create", "items.list", "items.read", "items.update", "health.ready"]
+    if variant.auth:
+        names = ["auth.register", "auth.create_token", "auth.read_me", *names]
+    with dev(fresh, AUTH_RATE_LIMITS="false") as app:
+        known = {"API": app.url, "USERNAME": "ada@example.com", "PASSWORD": "correct horse battery"}
+        run_samples(fresh, names, **known)
+
+
+def ask(page: Page, question: str) -> list[str]:
+    """Type a question into the search; give what is suggested by meaning."""
+    field = page.locator("[data-md-component=search-query]")
+    field.click()
+    field.fill(question)
+    page.locator(".meaning a").first.wait_for()
+    return [str(link.get_attribute("href")) for link in page.locator(".meaning a").all()]
+
+
+@documented
+def test_in_a_browser(built: Project, variant: Variant, browser: Browser) -> None:  # noqa: F811
+    with served(built.path / "site") as url:
+        page, trouble = offline_page(browser, url)
+        page.goto(url)
+        assert page.title() == "Acme Orders & Returns"
+        page.get_by_role("link", name="Installation").first.wait_for()
+
+        # Plain words are found by the plain search.
+        page.locator("[data-md-component=search-query]").click()
+        page.locator("[data-md-component=search-query]").press_sequentially("rollback")
+        page.locator(".md-search-result__item").first.wait_for()
+        assert "eployment" in page.locator(".md-search-result__item").first.inner_text()
+        if variant.auth:
+            found = ask(page, "how do users sign in")
+            assert "/api/authentication/" in found[0]
+
+        # Every page has a title and a language, every picture a text, and nothing is wider than a phone.
+        page.set_viewport_size({"width": 400, "height": 800})
+        for path in sorted((built.path / "site").rglob("index.html")):
+            page.goto(f"{url}/{path.parent.relative_to(built.path / 'site').as_posix()}/")
+            assert page.title(), path
+            assert page.locator("html").get_attribute("lang") == "en"
+            # Swagger UI brings its own.
+            assert page.locator("h1:not(#live h1)").count() == 1, path
+            assert page.locator("img:not([alt])").count() == 0, path
+            width = page.evaluate("document.documentElement.scrollWidth")
+            assert width <= 400, (path, width)
+        assert trouble == []
+
+
+@full
+def test_colours(built: Project, browser: Browser) -> None:  # noqa: F811
+    with served(built.path / "site") as url:
+        page, trouble = offline_page(browser, url)
+        page.goto(f"{url}/examples/basic/")
+        light = page.evaluate(CONTRAST)
+        page.locator("form[data-md-component=palette] label:not([hidden])").first.click()
+        page.wait_for_function("document.body.dataset.mdColorScheme === 'slate'")
+        page.wait_for_timeout(500)  # the colours fade
+        dark = page.evaluate(CONTRAST)
+
+    for contrast in (*light.values(), *dark.values()):
+        assert contrast >= 4.5, (light, dark)  # WCAG 2, AA
+    assert trouble == []
+
+
+CONTRAST = """() => {
+  const canvas = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
+  const rgba = (colour, under) => {
+    canvas.fillStyle = under; canvas.fillRect(0, 0, 1, 1);
+    canvas.fillStyle = colour; canvas.fillRect(0, 0, 1, 1);
+    return [...canvas.getImageData(0, 0, 1, 1).data].slice(0, 3);
+  };
+  const light = (channels) => {
+    const [r, g, b] = channels.map((c) => (c / 255 <= 0.03928 ? c / 255 / 12.92 : ((c / 255 + 0.055) / 1.055) ** 2.4));
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  const paper = getComputedStyle(document.body).backgroundColor;
+  const of = (selector) => {
+    const ink = getComputedStyle(document.querySelector(selector)).color;
+    const [a, b] = [light(rgba(ink, paper)), light(rgba(paper, "#fff"))].sort((x, y) => y - x);
+    return (a + 0.05) / (b + 0.05);
+  };
+  return { text: of("article p"), head: of("article h2"), link: of("article p a, article li a"), code: of("article code") };
+}"""
+
+
+@full
+def test_suggestions_by_meaning(built: Project, browser: Browser) -> None:  # noqa: F811
+    with served(built.path / "site") as url:
+        page, _ = offline_page(browser, url)
+        page.goto(url)
+        hits = {
+            question: any(f"{url}/{wanted}" in link for link in ask(page, question))
+            for question, wanted in QUESTIONS.items()
+        }
+
+    assert sum(hits.values()) >= LEAST_HITS, hits
+    assert (built.path / "site/assets/meaning.json").stat().st_size < 350_000
+
+
+@full
+def test_trying_out(fresh: Project, browser: Browser) -> None:  # noqa: F811
+    with dev(fresh) as app:
+        (fresh.path / "mkdocs.yml").write_text(
+            (fresh.path / "mkdocs.yml")
+            .read_text()
+            .replace("http://127.0.0.1:8000 #", f"{app.url} #")
+        )
+        fresh.uv_run("acme-orders", "docs", "build")
+    port = free_port()
+    origins = f"http://127.0.0.1:{port}"
+    api = app.url.rpartition(":")[2]
+    with (
+        served(fresh.path / "site", port) as url,
+        dev(fresh, port=int(api), APP_CORS_ORIGINS=origins),
+    ):
+        page = browser.new_context().new_page()
+        page.goto(f"{url}/api/live/")
+        operation = page.locator(".opblock", has_text="/health/live").first
+        operation.locator(".opblock-summary-control").click()
+        operation.get_by_role("button", name="Execute").click()
+        answer = operation.locator(".live-responses-table")
+        answer.wait_for()
+        assert '"status": "ok"' in answer.inner_text()
+
+
+@full
+def test_versions(built: Project, browser: Browser, tmp_path: Path) -> None:  # noqa: F811
+    remote = tmp_path / "remote.git"
+    subprocess.run(["git", "init", "-q", "--bare", remote], check=True)
+    built.run("git", "remote", "add", "origin", str(remote))
+    names = ("GIT_AUTHOR_NAME", "GIT_COMMITTER_NAME", "GIT_AUTHOR_EMAIL", "GIT_COMMITTER_EMAIL")
+    who = dict.fromkeys(names, "ada@example.com")
+
+    shown = built.uv_run("acme-orders", "docs", "deploy", "1.0", "--dry-run", check=True, **who)
+    assert "1.0/index.html" in shown
+    assert "Would push 1.0 to origin/gh-pages. Nothing was." in shown
+    assert built.run("git", "ls-remote", "origin") == ""
+    assert "gh-pages" not in built.run("git", "branch")
+
+    for version in ("1.0", "1.1"):
+        built.uv_run("acme-orders", "docs", "deploy", version, check=True, **who)
+    pages = tmp_path / "pages"
+    subprocess.run(["git", "clone", "-q", "-b", "gh-pages", remote, pages], check=True)
+    with served(pages) as url:
+        page, trouble = offline_page(browser, url)
+        page.goto(url)
+        page.wait_for_url(f"{url}/latest/")
+        selector = page.locator(".md-version")
+        selector.wait_for()
+        assert selector.locator(".md-version__link").all_text_contents() == ["1.1", "1.0"]
+        page.goto(f"{url}/1.0/")
+        assert ask(page, "put it in production")[0].startswith(f"{url}/1.0/")
+        assert trouble == []
+    assert (pages / "1.1/llms.txt").exists()
+
+
+@full
+def test_export(built: Project) -> None:
+    output = built.uv_run("acme-orders", "docs", "export")
+    assert "Wrote dist/docs.pdf." in output
+    assert "Wrote dist/docs.epub." in output
+
+    pdf = PdfReader(built.path / "dist/docs.pdf")
+    text = "\n".join(page.extract_text() for page in pdf.pages)
+    headings = [entry.title for entry in pdf.outline if not isinstance(entry, list)]
+    assert 30 < len(pdf.pages) < 120
+    for wanted in ("Installation", "Authentication", "Deployment", "Changelog"):
+        assert wanted in str(headings) + str(pdf.outline)
+    assert "Contents" in text
+    assert "deploy --host ssh://root@example.com" in text
+    # Links lead to places within.
+    assert sum(len(page.get("/Annots", [])) for page in pdf.pages) > 30
+
+    with ZipFile(built.path / "dist/docs.epub") as book:
+        names = book.namelist()
+        chapters = "".join(
+            book.read(name).decode() for name in names if re.search(r"/ch\d+\.xhtml$", name)
+        )
+    assert "mimetype" in names
+    assert "<h1" in chapters
+    assert "deploy --host ssh://root@example.com" in re.sub(r"<[^>]+>", "", chapters)
+    assert 'class="sourceCode' in chapters or 'class="highlight' in chapters
+    inner = set(re.findall(r'href="(ch\d+\.xhtml)?#([^"]+)"', chapters))
+    ids = set(re.findall(r'id="([^"]+)"', chapters))
+    assert {anchor for _, anchor in inner} <= ids
+
+
+@full
+def test_for_assistants(built: Project) -> None:
+    site = built.path / "site"
+    listed = re.findall(r"^- \[.+\]\((.+)\)$", (site / "llms.txt").read_text(), re.MULTILINE)
+
+    assert "api/authentication.md" in listed
+    for path in listed:
+        assert (site / path).read_text() in (site / "llms-full.txt").read_text()
+    assert json.loads((site / "openapi.json").read_text())["servers"]
+
+
+@full
+def test_zensical_builds_it_too(built: Project, tmp_path: Path) -> None:
+    # The successor of the theme. It has no hooks, so that what they add is not there.
+    zensical = os.environ.get("ZENSICAL", "zensical==0.0.73")
+    shutil.copytree(built.path, tmp_path / "acme-orders", ignore=shutil.ignore_patterns("site"))
+    other = Project(tmp_path / "acme-orders", built.environment)
+    output = other.run(
+        *["uv", "tool", "run", "--quiet", "--with", "mkdocstrings-python", "--from", zensical],
+        *["zensical", "build", "--clean"],
+    )
+
+    assert "No issues found" in output
+    assert "Install" in (other.path / "site/getting-started/installation/index.html").read_text()
