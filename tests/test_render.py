@@ -27,7 +27,7 @@ src/app/items/__init__.py src/app/items/dependencies.py src/app/items/exceptions
 src/app/items/models.py src/app/items/router.py src/app/items/schemas.py src/app/items/service.py
 src/app/kit/__init__.py src/app/kit/api_docs.py src/app/kit/draining.py src/app/kit/logs.py src/app/kit/middleware.py
 src/app/kit/pagination.py src/app/kit/problems.py src/app/kit/schemas.py src/app/kit/security.py src/app/kit/settings.py src/app/kit/state.py
-tests/__init__.py tests/conftest.py tests/test_config.py tests/test_main.py
+tests/__init__.py tests/conftest.py tests/test_config.py tests/test_docstrings.py tests/test_main.py
 tests/cli/__init__.py tests/cli/test_clients.py tests/cli/conftest.py tests/cli/pretended.py tests/cli/test_changelog.py
 tests/cli/test_deploy.py tests/cli/test_deploy_preparation.py tests/cli/test_dev.py tests/cli/test_doctor.py
 tests/cli/test_env_file.py tests/cli/test_feature.py tests/cli/test_main.py tests/cli/test_openapi.py

@@ -1,5 +1,6 @@
 """`changelog`: what has changed, from the messages of the commits."""
 
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Annotated
@@ -32,12 +33,14 @@ def changelog(
 
 
 def render(*options: str) -> str:
-    """Write the changelog as Markdown; nothing where there is no history.
+    """Write the changelog as Markdown; nothing where there is no history at hand, as in an image.
 
     Args:
         options: Of git-cliff, which is told the rest by pyproject.toml.
     """
     command = ["git-cliff", "--config", "pyproject.toml", *options]
+    if shutil.which(command[0]) is None:
+        return ""
     done = subprocess.run(command, check=False, capture_output=True, text=True)
     text = done.stdout.strip()
     return f"{text}\n" if done.returncode == 0 and text else ""

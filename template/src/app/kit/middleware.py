@@ -18,7 +18,12 @@ SANE_REQUEST_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{7,127}")
 
 
 def is_sane_request_id(value: str) -> bool:
-    """Tell whether an id that a client sent may be taken over into logs and headers."""
+    """Tell whether an id that a client sent may be taken over into logs and headers.
+
+    Example:
+        >>> is_sane_request_id("order-4711"), is_sane_request_id("two words")
+        (True, False)
+    """
     return SANE_REQUEST_ID.fullmatch(value) is not None
 
 

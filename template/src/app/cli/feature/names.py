@@ -35,12 +35,22 @@ class Names:
 
 
 def camel(snake: str) -> str:
-    """Write `order_lines` as `OrderLines`."""
+    """Write a name in another style.
+
+    Example:
+        >>> camel("order_lines")
+        'OrderLines'
+    """
     return "".join(part.capitalize() for part in snake.split("_"))
 
 
 def kebab(snake: str) -> str:
-    """Write `order_lines` as `order-lines`."""
+    """Write a name in another style.
+
+    Example:
+        >>> kebab("order_lines")
+        'order-lines'
+    """
     return snake.replace("_", "-")
 
 
@@ -50,7 +60,12 @@ def words(snake: str) -> str:
 
 
 def sentence(snake: str) -> str:
-    """Write `order_lines` as `Order lines`."""
+    """Write a name in another style.
+
+    Example:
+        >>> sentence("order_lines")
+        'Order lines'
+    """
     return words(snake).capitalize()
 
 
