@@ -1,5 +1,6 @@
 """A Redis server for tests, where one is installed."""
 
+import os
 import shutil
 import socket
 import subprocess
@@ -15,7 +16,10 @@ SERVER = shutil.which("redis-server") or shutil.which("valkey-server")
 
 @contextmanager
 def redis_server() -> Iterator[str]:
-    """Run a server, and give its URL; a test without one is skipped."""
+    """Run a server, or use TEST_REDIS_URL's, and give its URL; a test without one is skipped."""
+    if given := os.environ.get("TEST_REDIS_URL"):
+        yield given
+        return
     if SERVER is None:
         pytest.skip("neither redis-server nor valkey-server is installed")
     with socket.socket() as probe:

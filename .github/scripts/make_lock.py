@@ -1,0 +1,126 @@
+"""Make template/uv.lock.jinja: the lock files of all variants in one, so that what is released is what was tested.
+
+Run by the release, in this repository's environment: `uv run python .github/scripts/make_lock.py`.
+"""
+
+import subprocess
+import sys
+import tempfile
+import warnings
+from collections.abc import Iterator
+from itertools import product
+from pathlib import Path
+
+from copier import run_copy
+
+ROOT = Path(__file__).parents[2]
+PYTHONS = ("3.12", "3.13", "3.14")
+FEATURES = ("database", "redis", "auth", "docs")
+SLUG = "zzz-slug-of-the-project"
+PACKAGE = "[[package]]\n"
+
+Answers = tuple[bool | str, ...]
+"""A value for each of FEATURES, and the Python."""
+
+
+def all_answers() -> Iterator[Answers]:
+    """Yield what may be answered."""
+    for database, redis, auth, docs, python in product(*[(True, False)] * 4, PYTHONS):
+        if database or not auth:
+            yield (database, redis, auth, docs, python)
+
+
+def lock(answers: Answers, folder: Path) -> str:
+    """Render a variant and let uv lock it.
+
+    Args:
+        answers: The variant.
+        folder: Where to render it.
+
+    Returns:
+        The lock file.
+    """
+    data = dict(zip((*FEATURES, "python_version"), answers, strict=True)) | {"project_slug": SLUG}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of what is not committed
+        run_copy(str(ROOT), folder, data=data, defaults=True, quiet=True, vcs_ref="HEAD")
+    subprocess.run(["uv", "lock", "--quiet"], cwd=folder, check=True)
+    return (folder / "uv.lock").read_text("utf-8")
+
+
+def condition(wanted: frozenset[Answers], every: frozenset[Answers]) -> str:
+    """Write the condition that holds for some answers and not for the others.
+
+    Args:
+        wanted: The ones.
+        every: All of them.
+    """
+    pythons = {answers[-1] for answers in wanted}
+    features = {answers[:-1] for answers in wanted}
+    listed = sorted(pythons)
+    python = (
+        f"python_version in {tuple(listed)!r}"
+        if len(listed) > 1
+        else f"python_version == {listed[0]!r}"
+    )
+    if wanted == {a for a in every if a[:-1] in features and a[-1] in pythons}:
+        parts = [] if pythons == set(PYTHONS) else [python]
+        if features != {answers[:-1] for answers in every}:
+            parts.append(_features(features, {answers[:-1] for answers in every}))
+        return " and ".join(parts) or "true"
+    # No simpler words for it.
+    return f"({', '.join(FEATURES)}, python_version) in {sorted(wanted, key=str)!r}"
+
+
+def _features(wanted: set[Answers], every: set[Answers]) -> str:
+    for number, name in enumerate(FEATURES):
+        for value in (True, False):
+            if wanted == {answers for answers in every if answers[number] is value}:
+                return name if value else f"not {name}"
+    return f"({', '.join(FEATURES)}) in {sorted(wanted)!r}"
+
+
+def merge(locks: dict[Answers, str]) -> str:
+    """Merge lock files into a template that renders each of them.
+
+    Args:
+        locks: The lock file of each variant.
+    """
+    every = frozenset(locks)
+    # Package by package; each has a few forms, which differ by what a variant or a Python needs.
+    forms: dict[str, dict[str, set[Answers]]] = {}
+    for answers, text in locks.items():
+        head, *packages = text.split(PACKAGE)
+        forms.setdefault("", {}).setdefault(head, set()).add(answers)
+        seen: dict[str, str] = {}
+        for package in packages:
+            name = package.partition("\n")[0]
+            seen[name] = seen.get(name, "") + PACKAGE + package.rstrip("\n") + "\n\n"
+        for name, package in seen.items():
+            forms.setdefault(name, {}).setdefault(package, set()).add(answers)
+    parts = []
+    for name in sorted(forms):
+        for text, where in forms[name].items():
+            wanted = condition(frozenset(where), every)
+            parts.append(
+                text if wanted == "true" else f"# {{% if {wanted} %}}\n{text}# {{% endif %}}\n"
+            )
+    return "".join(parts).replace(SLUG, "{{ project_slug }}")
+
+
+def main(target: Path) -> None:
+    """Make the template of the lock file.
+
+    Args:
+        target: File to write.
+    """
+    locks = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for number, answers in enumerate(all_answers()):
+            locks[answers] = lock(answers, Path(folder) / str(number))
+    target.write_text(merge(locks), "utf-8")
+    print(f"Wrote {target}: {len(locks)} lock files in {target.stat().st_size // 1024} KiB.")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "template/uv.lock.jinja")

@@ -1,0 +1,71 @@
+# /// script
+# requires-python = ">=3.11"
+# dependencies = ["copier>=9.18,<10"]
+# ///
+"""Render the project in place of the template's files, and commit it.
+
+A workflow's token may delete files below .github/workflows, but neither add nor change one. So the project's workflows
+lie here too, byte for byte: those that are rendered stay, the others go.
+"""
+
+import os
+import re
+import subprocess
+from pathlib import Path
+
+from copier import run_copy
+
+# Updates come from here later, so this is what the answers name.
+TEMPLATE = os.environ.get("TEMPLATE", "gh:org/fastship-template")
+WORKFLOWS = ".github/workflows/"
+BOT = "github-actions[bot]"
+BOT_EMAIL = "41898282+github-actions[bot]@users.noreply.github.com"
+
+
+def git(*arguments: str) -> str:
+    return subprocess.run(["git", *arguments], check=True, capture_output=True, text=True).stdout
+
+
+def answers() -> dict[str, str]:
+    """Take what the repository tells of itself; where it cannot be an answer, the default stands."""
+    name, owner = os.environ["REPOSITORY_NAME"], os.environ["REPOSITORY_OWNER"]
+    description = os.environ.get("REPOSITORY_DESCRIPTION", "")
+    slug = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
+    if not slug[:1].isalpha():
+        slug = f"app-{slug}".strip("-")
+    found = {
+        "project_name": re.sub(r"[-_.]+", " ", name).strip().title(),
+        "project_slug": slug[:50].strip("-"),
+        "author_name": owner,
+        "github_owner": owner,
+    }
+    if description and len(description) <= 200 and not re.search(r'["\\\n\r]', description):
+        found["project_description"] = description
+    return found
+
+
+def main() -> None:
+    if git("rev-list", "--count", "HEAD").strip() != "1" or not Path("copier.yml").exists():
+        print("This is no fresh copy of the template: there is nothing to do.")
+        return
+    kept = set(git("ls-files", WORKFLOWS).split())
+    git("rm", "-rq", ".")
+    found = answers()
+    try:
+        run_copy(TEMPLATE, ".", data=found, defaults=True, overwrite=True, quiet=True)
+    except ValueError:  # a repository may have the name of a tool, which a command must not
+        found["project_slug"] += "-api"
+        run_copy(TEMPLATE, ".", data=found, defaults=True, overwrite=True, quiet=True)
+    rendered = {path.as_posix() for path in Path(WORKFLOWS).glob("*") if path.is_file()}
+    for path in rendered & kept:
+        git("checkout", "-q", "HEAD", "--", path)
+    for path in rendered - kept:
+        Path(path).unlink()
+        print(f"::warning::{path} is newer than this copy. Bring it with: uvx copier update")
+    git("add", "-A")
+    identity = ["-c", f"user.name={BOT}", "-c", f"user.email={BOT_EMAIL}"]
+    git(*identity, "commit", "-qm", f"Render the project from {TEMPLATE}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,204 @@
+"""The workflows on GitHub: well formed, careful, and their steps run here as far as they can be."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from copier import run_update
+
+from tests.conftest import ROOT
+from tests.test_update import commit, git, project, template  # noqa: F401  fixtures
+
+FOLDER = Path(".github/workflows")
+OWN = {"template-ci.yml", "template-release.yml", "use-this-template.yml"}
+PROJECTS = ROOT / "template" / FOLDER
+
+# GitHub's rule for the token of a workflow: files below .github/workflows may go, but not come or change.
+RULE = """#!/bin/sh
+[ "$(echo "$2" | tr -d 0)" ] || exit 0
+known=$(git ls-tree -r --format='%(path) %(objectname)' "$2" .github/workflows/)
+git ls-tree -r --format='%(path) %(objectname)' "$3" .github/workflows/ | while read -r line; do
+  echo "$known" | grep -qxF "$line" || { echo "refusing to create or update workflow $line"; exit 1; }
+done
+"""
+
+
+def workflows() -> list[Path]:
+    return sorted((ROOT / FOLDER).glob("*.yml"))
+
+
+def test_projects_lie_at_the_root_too() -> None:
+    # "Use this template" may not add or change a workflow: it keeps these.
+    here = {path.name: path.read_bytes() for path in workflows() if path.name not in OWN}
+
+    assert here == {path.name: path.read_bytes() for path in PROJECTS.glob("*")}
+
+
+def test_well_formed_and_careful() -> None:
+    tools = Path(sys.executable).parent
+    schema = [str(tools / "check-jsonschema"), "--builtin-schema"]
+    subprocess.run([*schema, "vendor.github-workflows", *workflows()], check=True)
+    dependabot = ROOT / "template/.github/dependabot.yml"
+    subprocess.run([*schema, "vendor.dependabot", dependabot], check=True)
+    subprocess.run([tools / "zizmor", "--offline", "--quiet", ROOT / ".github"], check=True)
+
+
+@pytest.mark.parametrize("path", workflows(), ids=lambda path: path.name)
+def test_actions_are_pinned_and_permissions_few(path: Path) -> None:
+    content = yaml.safe_load(path.read_text())
+
+    assert content["permissions"] in ({}, {"contents": "read"})
+    for action in re.findall(r"uses: (\S+.*)", path.read_text()):
+        assert re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", action)
+    for job in content["jobs"].values():
+        assert job["timeout-minutes"]
+
+
+def steps(name: str, job: str) -> list[str]:
+    """Give what a job of a workflow runs."""
+    content = yaml.safe_load((ROOT / FOLDER / name).read_text())
+    return [step["run"] for step in content["jobs"][job]["steps"] if "run" in step]
+
+
+@pytest.fixture
+def tools(tmp_path: Path) -> Path:
+    """A folder for the path with a `gh` that notes what it is asked."""
+    folder = tmp_path / "tools"
+    folder.mkdir()
+    (folder / "gh").write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/gh.txt\n')
+    (folder / "gh").chmod(0o755)
+    return folder
+
+
+def run(script: str, folder: Path, tools: Path, **variables: str) -> str:
+    done = subprocess.run(
+        ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", script],
+        cwd=folder,
+        env=os.environ
+        | {"PATH": f"{tools}:{os.environ['PATH']}", "RUNNER_TEMP": str(tools.parent)}
+        | variables,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+class TestUseThisTemplate:
+    @pytest.fixture
+    def copy(self, template: Path, tmp_path: Path) -> Path:  # noqa: F811
+        """What the button makes: all files, one commit, and a remote that keeps GitHub's rule."""
+        remote = tmp_path / "remote.git"
+        subprocess.run(["git", "init", "-q", "--bare", "-b", "main", remote], check=True)
+        folder = tmp_path / "copy"
+        shutil.copytree(template, folder, ignore=shutil.ignore_patterns(".git"))
+        commit(folder, "Initial commit")
+        git(folder, "remote", "add", "origin", str(remote))
+        git(folder, "push", "-q", "-u", "origin", "main")
+        hook = remote / "hooks/update"
+        hook.write_text(RULE)
+        hook.chmod(0o755)
+        return folder
+
+    def press(self, copy: Path, template: Path, tools: Path, name: str) -> None:  # noqa: F811
+        [script] = steps("use-this-template.yml", "render")
+        run(
+            script, copy, tools, TEMPLATE=str(template), GITHUB_REF_NAME="main",
+            REPOSITORY_NAME=name, REPOSITORY_OWNER="acme", REPOSITORY_DESCRIPTION="Takes orders.",
+        )  # fmt: skip
+
+    def test_becomes_the_project(self, copy: Path, template: Path, tools: Path) -> None:  # noqa: F811
+        self.press(copy, template, tools, "Order_Desk")
+
+        files = set(git(copy, "ls-tree", "-r", "--name-only", "origin/main").split())
+        assert "src/app/main.py" in files
+        assert not {"copier.yml", "template/pyproject.toml.jinja", "tests/variants.py"} & files
+        left = {path.rpartition("/")[2] for path in files if path.startswith(f"{FOLDER}/")}
+        assert left == {path.name for path in PROJECTS.glob("*")}
+        pyproject = (copy / "pyproject.toml").read_text()
+        assert 'name = "order-desk"' in pyproject
+        assert 'description = "Takes orders."' in pyproject
+        answers = yaml.safe_load((copy / ".copier-answers.yml").read_text())
+        assert answers["github_owner"] == "acme"
+        assert answers["project_name"] == "Order Desk"
+        assert answers["_src_path"] == str(template)
+        asked = (tools.parent / "gh.txt").read_text()
+        assert "workflow run ci.yml --ref main" in asked
+
+    def test_updates_work_afterwards(self, copy: Path, template: Path, tools: Path) -> None:  # noqa: F811
+        self.press(copy, template, tools, "orders")
+        (template / "template/src/app/kit/added.py").write_text("ADDED = True\n")
+        commit(template, "second", "v9001.0.0")
+
+        run_update(copy, data={"redis": False}, defaults=True, overwrite=True, quiet=True)
+
+        assert (copy / "src/app/kit/added.py").exists()
+        assert not (copy / "src/app/kit/redis.py").exists()
+
+    def test_name_that_no_command_may_have(self, copy: Path, template: Path, tools: Path) -> None:  # noqa: F811
+        self.press(copy, template, tools, "fastapi")
+
+        assert 'name = "fastapi-api"' in (copy / "pyproject.toml").read_text()
+
+    def test_second_push_does_nothing(self, copy: Path, template: Path, tools: Path) -> None:  # noqa: F811
+        self.press(copy, template, tools, "orders")
+        before = git(copy, "rev-parse", "HEAD")
+        script = copy / "again.py"
+        shutil.copy(ROOT / ".github/scripts/use_this_template.py", script)
+        said = run("uv run --quiet --no-project again.py", copy, tools)
+
+        assert "nothing to do" in said
+        assert git(copy, "rev-parse", "HEAD") == before
+
+
+class TestTemplateUpdate:
+    @pytest.fixture
+    def cloned(self, project: Path, tmp_path: Path) -> Path:  # noqa: F811
+        """A project as a runner has it, whose remote keeps GitHub's rule."""
+        remote = tmp_path / "project.git"
+        subprocess.run(["git", "clone", "-q", "--bare", project, remote], check=True)
+        (remote / "hooks/update").write_text(RULE)
+        (remote / "hooks/update").chmod(0o755)
+        folder = tmp_path / "runner"
+        subprocess.run(["git", "clone", "-q", remote, folder], check=True)
+        return folder
+
+    def test_nothing_new(self, cloned: Path, tools: Path) -> None:
+        [script] = steps("template-update.yml", "update")
+
+        assert "nothing new" in run(script, cloned, tools)
+        assert not (tools.parent / "gh.txt").exists()
+
+    def test_pull_request(self, template: Path, cloned: Path, tools: Path) -> None:  # noqa: F811
+        logs = "src/app/kit/logs.py"
+        for folder, steps_ in ((template / "template", "1_000"), (cloned, "5_000")):
+            text = (folder / logs).read_text()
+            (folder / logs).write_text(
+                text.replace("SAMPLE_STEPS = 10_000", f"SAMPLE_STEPS = {steps_}")
+            )
+        commit(cloned, "mine")
+        (template / "template/src/app/kit/added.py").write_text("ADDED = True\n")
+        ci = template / "template/.github/workflows/ci.yml"
+        ci.write_text(ci.read_text() + "# newer\n")
+        commit(template, "second", "v9001.0.0")
+
+        [script] = steps("template-update.yml", "update")
+        run(script, cloned, tools)
+
+        asked = (tools.parent / "gh.txt").read_text()
+        body = (tools.parent / "body.md").read_text()
+        assert "pr create --head template-update" in asked
+        assert "workflow run ci.yml --ref template-update" in asked
+        assert f"look for `<<<<<<<` and choose:\n\n{logs}" in body
+        assert ".github/workflows/ci.yml" in body
+        pushed = git(cloned, "ls-tree", "-r", "--name-only", "origin/template-update").split()
+        assert "src/app/kit/added.py" in pushed
+        assert "# newer" not in git(
+            cloned, "show", "origin/template-update:.github/workflows/ci.yml"
+        )
