@@ -23,9 +23,13 @@ Answers = tuple[bool | str, ...]
 """A value for each of FEATURES, and the Python."""
 
 
-def all_answers() -> Iterator[Answers]:
-    """Yield what may be answered."""
-    for database, redis, auth, docs, python in product(*[(True, False)] * 4, PYTHONS):
+def all_answers(pythons: tuple[str, ...] = PYTHONS) -> Iterator[Answers]:
+    """Yield what may be answered.
+
+    Args:
+        pythons: Versions; uv needs each of them, to lock for it.
+    """
+    for database, redis, auth, docs, python in product(*[(True, False)] * 4, pythons):
         if database or not auth:
             yield (database, redis, auth, docs, python)
 
@@ -64,7 +68,7 @@ def condition(wanted: frozenset[Answers], every: frozenset[Answers]) -> str:
         else f"python_version == {listed[0]!r}"
     )
     if wanted == {a for a in every if a[:-1] in features and a[-1] in pythons}:
-        parts = [] if pythons == set(PYTHONS) else [python]
+        parts = [] if pythons == {answers[-1] for answers in every} else [python]
         if features != {answers[:-1] for answers in every}:
             parts.append(_features(features, {answers[:-1] for answers in every}))
         return " and ".join(parts) or "true"
@@ -108,18 +112,23 @@ def merge(locks: dict[Answers, str]) -> str:
     return "".join(parts).replace(SLUG, "{{ project_slug }}")
 
 
-def main(target: Path) -> None:
+def main(target: Path, pythons: tuple[str, ...] = PYTHONS) -> dict[Answers, str]:
     """Make the template of the lock file.
 
     Args:
         target: File to write.
+        pythons: Versions that may be answered.
+
+    Returns:
+        The lock files that it renders.
     """
     locks = {}
     with tempfile.TemporaryDirectory() as folder:
-        for number, answers in enumerate(all_answers()):
+        for number, answers in enumerate(all_answers(pythons)):
             locks[answers] = lock(answers, Path(folder) / str(number))
     target.write_text(merge(locks), "utf-8")
     print(f"Wrote {target}: {len(locks)} lock files in {target.stat().st_size // 1024} KiB.")
+    return locks
 
 
 if __name__ == "__main__":
