@@ -10,6 +10,7 @@ from pytest_copie.plugin import Copie
 from xdist.scheduler import LoadScopeScheduling
 
 from tests.project import PYTHON, Project
+from tests.report import COLUMN, Report
 from tests.variants import VARIANTS, Variant
 
 ROOT = Path(__file__).parents[1]
@@ -69,6 +70,21 @@ def render(
     yield once
     for project in rendered.values():
         shutil.rmtree(project.path, ignore_errors=True)
+
+
+Note = Callable[[str, object], None]
+
+
+@pytest.fixture
+def note(record_property: Note, variant: Variant) -> Note:
+    """Note something of the variant at hand for the report: a column, and what stands in it."""
+    return lambda column, value: record_property(f"{COLUMN}{variant} {column}", value)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Have the run leave a report; workers hand their notes on."""
+    if not hasattr(config, "workerinput"):
+        config.pluginmanager.register(Report())
 
 
 class Schedule(LoadScopeScheduling):  # type: ignore[misc]

@@ -13,6 +13,7 @@ import pytest
 import yaml
 from kubernetes_validate import validate
 
+from tests.conftest import Note
 from tests.containers import docker, inspect, require_docker, stack
 from tests.project import Project
 from tests.running import Application
@@ -94,7 +95,10 @@ def production_image(located: Project) -> Iterator[str]:
     docker("image", "rm", "--force", name)
 
 
-def test_stack_and_images(located: Project, variant: Variant, production_image: str) -> None:
+def test_stack_and_images(
+    located: Project, variant: Variant, production_image: str, note: Note
+) -> None:
+    note("image", f"{inspect(production_image)['Size'] / 1e6:.0f} MB")
     with stack(located) as urls:
         assert set(urls) == {"app", *(["docs"] * variant.docs), *(["mail"] * variant.auth)}
         assert urls["app"].endswith("/docs")

@@ -2,10 +2,12 @@
 
 import json
 import re
+import time
 from zipfile import ZipFile
 
 import pytest
 
+from tests.conftest import Note
 from tests.project import Project
 from tests.variants import BARE, FULL, MIXED, Variant
 
@@ -25,15 +27,31 @@ def test_format_lint_and_types(installed: Project) -> None:
     assert "strict = true" in (installed.path / "pyproject.toml").read_text()
 
 
-def test_tests(installed: Project, variant: Variant) -> None:
+def test_tests(installed: Project, variant: Variant, note: Note) -> None:
+    start = time.perf_counter()
     output = installed.uv_run("acme-orders", "test")
+    note("seconds", round(time.perf_counter() - start, 1))
     installed.remove_database()
 
     assert re.search(r"Required test coverage of 80\.0% reached", output), output
     # One test may be missed out: where redis-server is not installed, and where nobody is root.
     skipped = re.search(r"(\d+) skipped", output)
     assert int(skipped[1]) <= 1 if skipped else True, output
-    assert re.search(r"\d+ passed", output), (variant, output)
+    passed = re.search(r"(\d+) passed", output)
+    coverage = re.search(r"Total coverage: ([\d.]+%)", output)
+    assert passed, (variant, output)
+    assert coverage
+    locked = (installed.path / "uv.lock").read_text()
+    note("tests", passed[1])
+    note("coverage", coverage[1])
+    made = {"uv.lock", ".coverage"}
+    ours = (path.split("/") for path in installed.files())
+    hidden = re.compile(r"\.(dev|env|venv|\w+_cache)|__pycache__|site")
+    note(
+        "files",
+        sum(not any(hidden.fullmatch(part) or part in made for part in path) for path in ours),
+    )
+    note("dependencies", locked.count("[[package]]") - 1)
 
 
 @pytest.mark.parametrize(

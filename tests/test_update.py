@@ -8,6 +8,7 @@ import pytest
 from copier import run_copy, run_update
 
 from tests.conftest import ANSWERS, ROOT
+from tests.project import Project
 
 
 def git(folder: Path, *arguments: str) -> str:
@@ -31,6 +32,16 @@ def commit(folder: Path, message: str, tag: str | None = None) -> None:
     git(folder, "commit", "-q", "--allow-empty", "-m", message)
     if tag:
         git(folder, "tag", tag)
+
+
+@pytest.fixture(scope="session")
+def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """One virtual environment for all projects here; `uv` makes it exact for each."""
+    shared = tmp_path_factory.mktemp("updates")
+    return {
+        "UV_PROJECT_ENVIRONMENT": str(shared / "venv"),
+        "MYPY_CACHE_DIR": str(shared / "mypy"),
+    }
 
 
 @pytest.fixture
@@ -112,3 +123,107 @@ def test_migrations_are_history(template: Path, project: Path) -> None:
 
     versions = project / "src/app/migrations/versions"
     assert [path.name for path in versions.iterdir()] == ["0002_mine.py"]
+
+
+def checks_pass(project: Path, shared: dict[str, str], *, migrate: bool = False) -> None:
+    """Run what a user runs after an update."""
+    updated = Project(project, shared)
+    updated.run("uv", "lock", "--quiet")
+    if migrate:
+        updated.uv_run("acme-orders", "db", "revision", "follow the template")
+    updated.uv_run("acme-orders", "openapi")
+    updated.uv_run("acme-orders", "lint")
+    updated.uv_run("pytest", "-q", "-x", "--ignore", "tests/cli/test_feature.py")
+    updated.remove_database()
+
+
+def released() -> list[str]:
+    """List what a project may have been made from: the releases, or the commit before this one."""
+    tags = git(ROOT, "tag", "--list", "v*").split()
+    return tags or git(ROOT, "rev-list", "--max-count=1", "--skip=1", "HEAD").split()
+
+
+def edit(path: Path, old: str, new: str) -> None:
+    text = path.read_text()
+    assert old in text, (path, old)
+    path.write_text(text.replace(old, new, 1))
+
+
+@pytest.mark.parametrize("before", released())
+def test_living_project_gets_what_came_since(
+    before: str, template: Path, tmp_path: Path, environment: dict[str, str]
+) -> None:
+    old = tmp_path / "old"
+    subprocess.run(["git", "clone", "-q", ROOT, old], check=True)
+    git(old, "checkout", "-q", before)
+    git(old, "tag", "-f", "v8000.0.0")
+    folder = tmp_path / "project"
+    run_copy(str(old), folder, data=ANSWERS, defaults=True, quiet=True, vcs_ref="v8000.0.0")
+    commit(folder, "rendered")
+    living = Project(folder, environment)
+    # What a user does in the first weeks.
+    living.uv_run("acme-orders", "feature", "new", "invoices", "total:decimal", "item:ref[items]")
+    edit(folder / "src/app/items/router.py", "Read an item.", "Read one of the items.")
+    edit(
+        folder / "src/app/config.py",
+        "access_token_minutes: int = Field(\n        30",
+        "access_token_minutes: int = Field(\n        20",
+    )
+    edit(folder / "README.md", "## Commands", "## What to type")
+    edit(folder / "docker-compose.yml", "${APP_PORT:-8000}:8000", "${APP_PORT:-9000}:8000")
+    edit(folder / "pyproject.toml", '    "typer>=', '    "tenacity>=9",\n    "typer>=')
+    living.run("uv", "lock", "--quiet")
+    commit(folder, "our own")
+    mine = set(git(folder, "ls-files").split())
+
+    # The old commit and this working tree, as two releases of one template.
+    git(old, "checkout", "-q", "-B", "main")
+    git(old, "rm", "-rq", ".")
+    shutil.copytree(template, old, dirs_exist_ok=True, ignore=shutil.ignore_patterns(".git"))
+    commit(old, "new", "v8001.0.0")
+    update(folder)
+
+    for path, kept in {
+        "src/app/items/router.py": "Read one of the items.",
+        "src/app/config.py": "20, ge=1",
+        "README.md": "## What to type",
+        "docker-compose.yml": "9000",
+        "pyproject.toml": "tenacity",
+        "src/app/main.py": "invoices_router",
+    }.items():
+        assert kept in (folder / path).read_text(), path
+    own = {path for path in mine if "invoices" in path}
+    assert len(own) > 8
+    assert all((folder / path).exists() for path in own)
+    checks_pass(folder, environment)
+
+
+@pytest.mark.parametrize("feature", ["redis", "auth", "docs"])
+def test_feature_of_a_living_project(
+    feature: str, template: Path, tmp_path: Path, environment: dict[str, str]
+) -> None:
+    folder = tmp_path / "project"
+    run_copy(str(template), folder, data=ANSWERS, defaults=True, quiet=True)
+    commit(folder, "rendered")
+    edit(folder / "src/app/items/router.py", "Read an item.", "Read one of the items.")
+    commit(folder, "our own")
+
+    # Off, and the checks pass; on again, and all is as it was.
+    update(folder, **{feature: False})
+    checks_pass(folder, environment, migrate=feature == "auth")
+    git(folder, "checkout", "-q", ".")
+    git(folder, "clean", "-fdq")
+    off = tmp_path / "off"
+    run_copy(str(template), off, data=ANSWERS | {feature: False}, defaults=True, quiet=True)
+    commit(off, "rendered")
+    update(off, **{feature: True})
+    commit(off, "on")
+
+    fresh = set(git(folder, "ls-files").split())
+    versions = "src/app/migrations/versions/"
+    assert {
+        p for p in fresh ^ set(git(off, "ls-files").split()) if not p.startswith(versions)
+    } == set()
+    edit(off / "src/app/items/router.py", "Read an item.", "Read one of the items.")
+    for path in fresh - {"src/app/migrations/versions/0001_initial.py", "README.md"}:
+        assert (off / path).read_bytes() == (folder / path).read_bytes(), path

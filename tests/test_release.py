@@ -1,0 +1,69 @@
+"""A release brings a lock: what was tested is what people get."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from copier import run_copy, run_update
+
+from tests.conftest import ANSWERS, ROOT
+from tests.project import PYTHON, Project
+from tests.test_update import commit, git, template  # noqa: F401  a fixture
+from tests.test_workflows import run, steps, tools  # noqa: F401  a fixture
+from tests.variants import FULL, VARIANTS
+
+sys.path.append(str(ROOT / ".github/scripts"))
+import make_lock
+
+
+def packages(lock: str) -> list[str]:
+    """Give what a lock says, whatever the order: the project's own name is anywhere in it."""
+    return sorted(part.strip() for part in lock.split("[[package]]\n"))
+
+
+@pytest.fixture
+def release(
+    template: Path,  # noqa: F811
+    tools: Path,  # noqa: F811
+    tmp_path: Path,
+) -> Path:
+    """This repository with a release, made by the workflow's own steps."""
+    # One Python: uv needs each that it locks for.
+    locks = make_lock.main(tmp_path / "uv.lock.jinja", (PYTHON,))
+    assert len(locks) == len(VARIANTS)
+    (template / "template/uv.lock.jinja").write_bytes((tmp_path / "uv.lock.jinja").read_bytes())
+    remote = tmp_path / "remote.git"
+    subprocess.run(["git", "init", "-q", "--bare", remote], check=True)
+    git(template, "remote", "add", "origin", str(remote))
+    _, script = steps("template-release.yml", "release")
+    run(script, template, tools, VERSION="9001.0.0")
+    return remote
+
+
+def test_release(release: Path, tmp_path: Path) -> None:
+    notes = (tmp_path / "notes.md").read_text()
+    asked = (tmp_path / "gh.txt").read_text()
+    assert "release create v9001.0.0" in asked
+    assert notes == "" or notes.startswith("- ")
+
+    for variant in VARIANTS:
+        folder = tmp_path / str(variant)
+        run_copy(str(release), folder, data=ANSWERS | variant.answers, defaults=True, quiet=True)
+        project = Project(folder, {})
+        released = (folder / "uv.lock").read_text()
+        project.run("uv", "lock", "--check", "--quiet")
+        (folder / "uv.lock").unlink()
+        project.run("uv", "lock", "--quiet")
+        assert packages((folder / "uv.lock").read_text()) == packages(released)
+        assert not re.search(r"{[{%]", released)
+
+    # Straight after a plain copy, and the user's own lock is the user's.
+    full = Project(tmp_path / str(FULL), {})
+    full.run("uv", "sync", "--locked", "--quiet")
+    commit(full.path, "rendered")
+    (full.path / "uv.lock").write_text("mine\n")
+    commit(full.path, "another lock")
+    run_update(full.path, defaults=True, overwrite=True, quiet=True)
+    assert (full.path / "uv.lock").read_text() == "mine\n"
