@@ -29,9 +29,11 @@ def all_answers(pythons: tuple[str, ...] = PYTHONS) -> Iterator[Answers]:
     Args:
         pythons: Versions; uv needs each of them, to lock for it.
     """
-    for database, redis, auth, docs, python in product(*[(True, False)] * 4, pythons):
+    features: tuple[bool, ...]
+    for features in product((True, False), repeat=len(FEATURES)):
+        database, _, auth, _ = features
         if database or not auth:
-            yield (database, redis, auth, docs, python)
+            yield from ((*features, python) for python in pythons)
 
 
 def lock(answers: Answers, folder: Path) -> str:
