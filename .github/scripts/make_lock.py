@@ -29,11 +29,10 @@ def all_answers(pythons: tuple[str, ...] = PYTHONS) -> Iterator[Answers]:
     Args:
         pythons: Versions; uv needs each of them, to lock for it.
     """
-    features: tuple[bool, ...]
-    for features in product((True, False), repeat=len(FEATURES)):
-        database, _, auth, _ = features
+    switches: list[tuple[bool, ...]] = list(product((True, False), repeat=len(FEATURES)))
+    for database, redis, auth, docs in switches:
         if database or not auth:
-            yield from ((*features, python) for python in pythons)
+            yield from ((database, redis, auth, docs, python) for python in pythons)
 
 
 def lock(answers: Answers, folder: Path) -> str:

@@ -4,6 +4,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.auth.models import User
+from app.config import Settings
 from tests.auth.conftest import Outbox
 from tests.auth.factories import AUTH, PASSWORD, bearer, same, sign_in
 
@@ -13,7 +14,9 @@ async def register(client: AsyncClient, **body: object) -> int:
     return (await client.post(f"{AUTH}/register", json=given)).status_code
 
 
-async def test_then_confirm_then_sign_in(anonymous: AsyncClient, outbox: Outbox) -> None:
+async def test_then_confirm_then_sign_in(
+    anonymous: AsyncClient, outbox: Outbox, settings: Settings
+) -> None:
     assert await register(anonymous, email="Grace@Example.com") == 202
     token = outbox.token_to("grace@example.com")
     confirmed = await anonymous.post(f"{AUTH}/verify-email/confirm", json={"token": token})
@@ -22,7 +25,7 @@ async def test_then_confirm_then_sign_in(anonymous: AsyncClient, outbox: Outbox)
 
     assert confirmed.status_code == 204
     assert pair["token_type"] == "bearer"
-    assert pair["expires_in"] == 30 * 60
+    assert pair["expires_in"] == settings.auth.access_token_minutes * 60
     assert (
         me.json().items()
         >= {

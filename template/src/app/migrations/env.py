@@ -3,8 +3,10 @@
 import asyncio
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 from alembic import context
+from alembic.operations.ops import CreateTableOp, DropTableOp, MigrationScript, OpContainer
 from sqlalchemy import Connection, pool
 from sqlalchemy.ext.asyncio import create_async_engine
 
@@ -33,10 +35,23 @@ def database_url() -> str:
     return url
 
 
+def tables_around_columns(_: Any, __: Any, scripts: list[MigrationScript]) -> None:
+    """Put dropped tables last and new ones first: columns of others may point to them."""
+    for script in scripts:
+        for part in (script.upgrade_ops, script.downgrade_ops):
+            if isinstance(part, OpContainer):
+                part.ops.sort(
+                    key=lambda op: isinstance(op, DropTableOp) - isinstance(op, CreateTableOp)
+                )
+
+
 def run(connection: Connection) -> None:
     """Run the migrations on an open connection, in one transaction."""
     context.configure(
-        connection=connection, target_metadata=Base.metadata, compare_server_default=True
+        connection=connection,
+        target_metadata=Base.metadata,
+        compare_server_default=True,
+        process_revision_directives=tables_around_columns,
     )
     with context.begin_transaction():
         connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({ADVISORY_LOCK})")
