@@ -84,6 +84,15 @@ def try_out(url: str, variant: Variant) -> None:
         assert set(client.get("/health/ready").json()["checks"]) == expected
 
 
+def test_docker_takes_what_is_deployed(located: Project) -> None:
+    (located.path / ".env.production").write_text("DOMAIN=api.example.com\n")
+    located.run("docker", "compose", "config", "--quiet")
+    file = ["--env-file", ".env.production", "--file", "docker-compose.prod.yml"]
+    located.run("docker", "compose", *file, "config", "--quiet")
+    stack = located.run("docker", "stack", "config", "-c", "deploy/swarm.yml", IMAGE="image:1")
+    assert "image: image:1" in stack
+
+
 @pytest.fixture
 def production_image(located: Project) -> Iterator[str]:
     name = f"{located.path.name}:test"

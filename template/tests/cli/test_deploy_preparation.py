@@ -30,6 +30,12 @@ class TestPreparation:
         assert len(key) >= 48
         assert (folder / "secrets/SOME_KEY").stat().st_mode & 0o077 == 0
 
+    def test_dry_run_makes_nothing(self, folder: Path) -> None:
+        with pytest.raises(preparation.NotReady, match="says what to fill in"):
+            preparation.prepare(dirty=True, dry_run=True)
+
+        assert [path.name for path in folder.iterdir()] == [".env.production.example"]
+
     def test_nothing_is_deployed_that_nobody_could_find_again(self) -> None:
         assert "not under git" in next(preparation.tree_faults())
 

@@ -51,7 +51,9 @@ def prepare(*, dirty: bool, dry_run: bool) -> Docker:
     Raises:
         NotReady: There is not, or it has not.
     """
-    made = make_files()
+    if dry_run and not ENV_FILE.exists():
+        raise NotReady(f"There is no {ENV_FILE} yet. `deploy` makes it, and says what to fill in.")
+    made = [] if dry_run else make_files()
     containers = production(dry_run=dry_run)
     faults = [*lock_faults(), *settings_faults(containers)]
     if not dirty:
