@@ -6,13 +6,16 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from zipfile import ZipFile
 
+import httpx2
 import pytest
 from playwright.sync_api import Browser, Page
 from pypdf import PdfReader
@@ -223,6 +226,41 @@ def test_trying_out(fresh: Project, browser: Browser) -> None:  # noqa: F811
         answer = operation.locator(".live-responses-table")
         answer.wait_for()
         assert '"status": "ok"' in answer.inner_text()
+
+
+@full
+def test_served_site_follows_the_code(built: Project) -> None:
+    port = free_port()
+    router = built.path / "src/app/items/router.py"
+    before = router.read_text()
+    serving = subprocess.Popen(
+        ["uv", "run", "--quiet", "acme-orders", "docs", "serve", "--port", str(port)],
+        cwd=built.path, env=built.env, start_new_session=True,
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    page = httpx2.Client(base_url=f"http://127.0.0.1:{port}", timeout=60)
+
+    def until(words: str) -> None:
+        deadline = time.monotonic() + 90
+        while time.monotonic() < deadline:
+            try:
+                if words in page.get("/api/endpoints/").text:
+                    return
+            except httpx2.TransportError:
+                pass
+            time.sleep(0.5)
+        pytest.fail(f"the site does not say: {words}")
+
+    try:
+        until("Read an item.")
+        router.write_text(before.replace("Read an item.", "Read one of the items."))
+        until("Read one of the items.")
+    finally:
+        os.killpg(serving.pid, signal.SIGTERM)
+        serving.wait()
+        page.close()
+        router.write_text(before)
+        built.uv_run("acme-orders", "docs", "build")
 
 
 @full

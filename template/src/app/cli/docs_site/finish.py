@@ -2,38 +2,22 @@
 
 import json
 import shutil
-from collections.abc import Mapping
+import sys
 from pathlib import Path
 
 from app.cli import openapi
-from app.cli.docs_site import meaning
 
 LIVE = ("swagger-ui-bundle.js", "swagger-ui.css")
+API_URL = "http://127.0.0.1:8000"
 
 
-def finish(
-    docs: Path,
-    site: Path,
-    name: str,
-    extra: Mapping[str, object],
-    navigation: list[tuple[str, str]],
-) -> None:
-    """Finish a built site.
+def add_description(site: Path, api_url: str = API_URL) -> None:
+    """Add what the page for trying out is made of: the description, and Swagger UI itself.
 
     Args:
-        docs: Folder of the pages' sources.
         site: Folder of the site.
-        name: What the site is called.
-        extra: From mkdocs.yml; `api_url` is where the API runs.
-        navigation: Title and path of each page, in order.
+        api_url: Where the API runs.
     """
-    add_description(site, str(extra.get("api_url") or "http://127.0.0.1:8000"))
-    add_texts(docs, site, name, navigation)
-    meaning.write(site)
-
-
-def add_description(site: Path, api_url: str) -> None:
-    """Add what the page for trying out is made of: the description, and Swagger UI itself."""
     import fastapi_offline  # noqa: PLC0415
 
     described = openapi.schema() | {"servers": [{"url": api_url}]}
@@ -55,3 +39,14 @@ def add_texts(docs: Path, site: Path, name: str, navigation: list[tuple[str, str
         whole.append(text)
     (site / "llms.txt").write_text("\n".join([*listed, ""]), "utf-8")
     (site / "llms-full.txt").write_text("\n\n".join(whole), "utf-8")
+
+
+def add_suggestions(site: Path) -> None:
+    """Add the index of the suggestions by meaning."""
+    from app.cli.docs_site import meaning  # noqa: PLC0415  slow, and only for this
+
+    meaning.write(site)
+
+
+if __name__ == "__main__":
+    add_description(Path(sys.argv[1]), *sys.argv[2:])

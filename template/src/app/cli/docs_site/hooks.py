@@ -3,6 +3,8 @@
 Nothing here depends on MkDocs: `write` and `finish` take folders.
 """
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,18 +13,24 @@ from app.cli.docs_site import finish, pages
 
 def on_pre_build(config: Any) -> None:
     """Write the pages that are made of code and history."""
-    pages.write(Path(config.docs_dir))
+    _anew("pages", config.docs_dir)
 
 
 def on_post_build(config: Any) -> None:
     """Add what is made of the built site."""
-    navigation = list(pages.navigation(config.nav or []))
-    finish.finish(
-        Path(config.docs_dir), Path(config.site_dir), config.site_name, config.extra, navigation
-    )
+    docs, site = Path(config.docs_dir), Path(config.site_dir)
+    _anew("finish", config.site_dir, str(config.extra.get("api_url") or finish.API_URL))
+    finish.add_texts(docs, site, config.site_name, list(pages.navigation(config.nav or [])))
+    finish.add_suggestions(site)
 
 
 def on_serve(server: Any, **_: Any) -> Any:
     """Build again when the code changes, too: pages are written from it."""
     server.watch("src/app")
     return server
+
+
+def _anew(module: str, *arguments: str) -> None:
+    """Run a module in a process of its own: while the site is served, this one has the old code."""
+    command = [sys.executable, "-m", f"app.cli.docs_site.{module}", *arguments]
+    subprocess.run(command, check=True)

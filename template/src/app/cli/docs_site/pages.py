@@ -1,5 +1,6 @@
 """Pages that are written from code, description and history, and so are never behind them."""
 
+import sys
 from collections.abc import Callable, Iterator
 from itertools import groupby
 from pathlib import Path
@@ -163,3 +164,7 @@ def navigation(nav: list[object]) -> Iterator[tuple[str, str]]:
                     yield from navigation(value)
                 else:
                     yield str(title), str(value)
+
+
+if __name__ == "__main__":
+    write(Path(sys.argv[1]))
