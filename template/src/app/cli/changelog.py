@@ -1,7 +1,9 @@
 """`changelog`: what has changed, from the messages of the commits."""
 
+import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -38,9 +40,12 @@ def render(*options: str) -> str:
     Args:
         options: Of git-cliff, which is told the rest by pyproject.toml.
     """
-    command = ["git-cliff", "--config", "pyproject.toml", *options]
-    if shutil.which(command[0]) is None:
+    # Beside this Python, where the environment is not on the path.
+    places = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+    program = shutil.which("git-cliff", path=places)
+    if program is None:
         return ""
+    command = [program, "--config", "pyproject.toml", *options]
     done = subprocess.run(command, check=False, capture_output=True, text=True)
     text = done.stdout.strip()
     return f"{text}\n" if done.returncode == 0 and text else ""
