@@ -46,7 +46,8 @@ def offline_page(browser: Browser, url: str) -> tuple[Page, list[str]]:
         route.abort()
 
     def note_failure(request: Request) -> None:
-        if request.url.startswith(url):
+        # What was under way when the page was left is no trouble.
+        if request.url.startswith(url) and request.failure != "net::ERR_ABORTED":
             trouble.append(f"failed: {request.url}")
 
     page.on("pageerror", lambda error: trouble.append(str(error)))

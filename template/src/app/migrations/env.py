@@ -1,12 +1,20 @@
 """Alembic's entry: runs the migrations on the database that is configured."""
 
 import asyncio
+from functools import partial
+from graphlib import CycleError, TopologicalSorter
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from alembic import context
-from alembic.operations.ops import CreateTableOp, DropTableOp, MigrationScript, OpContainer
+from alembic.operations.ops import (
+    CreateTableOp,
+    DropTableOp,
+    MigrateOperation,
+    MigrationScript,
+    OpContainer,
+)
 from sqlalchemy import Connection, pool
 from sqlalchemy.ext.asyncio import create_async_engine
 
@@ -35,14 +43,40 @@ def database_url() -> str:
     return url
 
 
-def tables_around_columns(_: Any, __: Any, scripts: list[MigrationScript]) -> None:
-    """Put dropped tables last and new ones first: columns of others may point to them."""
+def in_order(_: Any, __: Any, scripts: list[MigrationScript]) -> None:
+    """Put new tables first and dropped ones last, each after those that it depends on.
+
+    Columns of other tables may point to them; Alembic drops tables in no order at all.
+    """
     for script in scripts:
         for part in (script.upgrade_ops, script.downgrade_ops):
             if isinstance(part, OpContainer):
-                part.ops.sort(
-                    key=lambda op: isinstance(op, DropTableOp) - isinstance(op, CreateTableOp)
-                )
+                part.ops.sort(key=partial(position, ranks=ranks(part.ops)))
+
+
+def position(operation: MigrateOperation, ranks: dict[str, int]) -> tuple[int, int]:
+    """Give where an operation belongs among the others of its revision."""
+    match operation:
+        case CreateTableOp():
+            return -1, ranks.get(operation.to_table().key, 0)
+        case DropTableOp():
+            return 1, -ranks.get(operation.to_table().key, 0)
+        case _:
+            return 0, 0
+
+
+def ranks(operations: list[MigrateOperation]) -> dict[str, int]:
+    """Number the tables that are made or dropped, so that foreign keys point to lower numbers."""
+    tables = [op.to_table() for op in operations if isinstance(op, CreateTableOp | DropTableOp)]
+    graph = {
+        table.key: {key.target_fullname.rpartition(".")[0] for key in table.foreign_keys}
+        - {table.key}
+        for table in tables
+    }
+    try:
+        return {key: rank for rank, key in enumerate(TopologicalSorter(graph).static_order())}
+    except CycleError:  # tables that point at each other, which a person has to untie
+        return {}
 
 
 def run(connection: Connection) -> None:
@@ -51,7 +85,7 @@ def run(connection: Connection) -> None:
         connection=connection,
         target_metadata=Base.metadata,
         compare_server_default=True,
-        process_revision_directives=tables_around_columns,
+        process_revision_directives=in_order,
     )
     with context.begin_transaction():
         connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({ADVISORY_LOCK})")
