@@ -15,6 +15,7 @@ import httpx2
 from copier import run_copy
 
 from tests.benchmarks.servers import servers
+from tests.benchmarks.throughput import throughput
 from tests.conftest import ANSWERS, ROOT
 from tests.project import Project
 from tests.running import dev
@@ -186,6 +187,11 @@ def compare_servers(folder: Path) -> None:
     servers(rendered(folder / "project", FULL))
 
 
+def compare_with_bare(folder: Path) -> None:
+    """Compare one worker's requests with bare ones."""
+    throughput(rendered(folder / "project", FULL))
+
+
 BENCHMARKS: dict[str, Callable[[Path], None]] = {
     "render": render,
     "first-answer": first_answer,
@@ -194,6 +200,7 @@ BENCHMARKS: dict[str, Callable[[Path], None]] = {
     "commands": commands,
     "saved-model": saved_model,
     "servers": compare_servers,
+    "throughput": compare_with_bare,
 }
 
 

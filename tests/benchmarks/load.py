@@ -1,0 +1,126 @@
+"""A load on a server, and what it costs the server."""
+
+import contextlib
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.project import Project
+from tests.running import Application, free_port, listens
+
+SECONDS = 8
+CONNECTIONS = 16
+ROWS = 20
+EXTRA = ("granian", "gunicorn", "orjson")
+
+HOLD = """
+import sys
+from app import migrations
+from app.cli.database import database_url
+with database_url() as url:
+    migrations.upgrade(url)
+    print(url.replace("+asyncpg", ""), flush=True)
+    sys.stdin.read()
+"""
+
+
+@contextmanager
+def database(project: Project) -> Iterator[str]:
+    """Have the project's PostgreSQL run, migrated."""
+    with subprocess.Popen(
+        ["uv", "run", "--quiet", "python", "-c", HOLD],
+        cwd=project.path, env=project.env | {"APP_ENVIRONMENT": "development"},
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    ) as holding:  # fmt: skip
+        assert holding.stdout
+        lines = (line.strip() for line in holding.stdout)
+        yield next(line for line in lines if line.startswith("postgresql://"))
+        holding.communicate("")
+
+
+@contextmanager
+def serving(project: Project, *command: str, **variables: str) -> Iterator[tuple[str, int]]:
+    """Have a server run in a session of its own; gives its address and the session.
+
+    Args:
+        project: In whose environment it runs, with the other servers there too.
+        command: What starts it; `{port}` is replaced.
+        variables: For its environment.
+    """
+    port = free_port()
+    extra = [part for name in EXTRA for part in ("--with", name)]
+    process = subprocess.Popen(
+        ["uv", "run", "--quiet", *extra, *(part.format(port=port) for part in command)],
+        cwd=project.path, env=project.env | variables,
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
+    )  # fmt: skip
+    try:
+        while not listens(port):
+            assert process.poll() is None, command
+            time.sleep(0.1)
+        time.sleep(3)  # all workers
+        yield f"http://127.0.0.1:{port}", process.pid
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def processes(session: int) -> list[Path]:
+    """List what runs in a session, but uv."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            fields = (path / "stat").read_text().rpartition(")")[2].split()
+            # Z: has ended, and nobody has asked how.
+            ours = int(fields[3]) == session and fields[0] != "Z"
+            if ours and (path / "comm").read_text().strip() != "uv":
+                found.append(path)
+    return found
+
+
+def cpu_seconds(session: int) -> float:
+    ticks = 0
+    for path in processes(session):
+        fields = (path / "stat").read_text().rpartition(")")[2].split()
+        ticks += int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def memory_mb(session: int) -> float:
+    """Give what the session holds, its shared pages divided among those who share them."""
+    pages = re.compile(r"^Pss: +(\d+)", re.MULTILINE)
+    found = [pages.search((path / "smaps_rollup").read_text()) for path in processes(session)]
+    return sum(int(match[1]) for match in found if match) / 1024
+
+
+def rate(session: int, url: str, *headers: str) -> tuple[float, float]:
+    """Give requests a second, and requests a second of CPU."""
+    if shutil.which("wrk") is None:
+        sys.exit("This needs wrk: apt install wrk, or brew install wrk")
+    options = [part for header in headers for part in ("-H", header)]
+    wrk = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{SECONDS}s", *options, url]
+    subprocess.run([*wrk[:3], "-d2s", *wrk[4:]], check=True, capture_output=True)
+    before = cpu_seconds(session)
+    output = subprocess.run(wrk, check=True, capture_output=True, text=True).stdout
+    used = cpu_seconds(session) - before
+    assert "Non-2xx" not in output, output
+    count = int(re.search(r"(\d+) requests in", output)[1])  # type: ignore[index]
+    return count / SECONDS, count / used
+
+
+def fill(url: str) -> str:
+    """Register somebody with ROWS items; give what signs them in."""
+    app = Application(url)
+    with app.clients:
+        client = app.signed_in("ada@example.com", register=True)
+        for number in range(ROWS):
+            client.post("/api/v1/items", json={"title": f"Item {number}"})
+        return client.headers["authorization"]
