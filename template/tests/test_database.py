@@ -153,6 +153,48 @@ class TestUnavailable:
         assert cut_off.status_code == 503
         assert afterwards.status_code == 200
 
+    @pytest.mark.parametrize("idle_seconds", [0.0, 60.0], ids=["idle", "in use just now"])
+    async def test_connection_that_was_cut_in_the_pool(
+        self,
+        idle_seconds: float,
+        session_factory: SessionFactory,
+        settings: Settings,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        monkeypatch.setattr(database, "IDLE_SECONDS", idle_seconds)
+        engine = database.create_engine(settings.database)
+        async with engine.connect() as connection:
+            pid = await connection.scalar(text("SELECT pg_backend_pid()"))
+        async with session_factory() as other:
+            await other.execute(text("SELECT pg_terminate_backend(:pid, 5000)"), {"pid": pid})
+
+        async with engine.connect() as connection:
+            assert await connection.scalar(text("SELECT pg_backend_pid()")) != pid
+        await engine.dispose()
+
+    async def test_connection_that_no_longer_answers(
+        self, settings: Settings, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        engine = database.create_engine(settings.database)
+        asked = []
+
+        def ping(connection: object) -> bool:
+            asked.append(connection)
+            raise TimeoutError
+
+        monkeypatch.setattr(engine.dialect, "do_ping", ping)
+
+        async def use() -> object:
+            async with engine.connect() as connection:
+                return await connection.scalar(text("SELECT pg_backend_pid()"))
+
+        first = await use()
+        assert (await use(), asked) == (first, [])
+        monkeypatch.setattr(database, "IDLE_SECONDS", 0.0)
+        assert await use() != first
+        assert len(asked) == 1
+        await engine.dispose()
+
     async def test_no_connection_is_free(self, numbers: FastAPI, settings: Settings) -> None:
         small = settings.database.model_copy(
             update={"pool_size": 1, "max_overflow": 0, "pool_timeout": 0.05}

@@ -1,18 +1,20 @@
 """PostgreSQL: the engine, the session of a request, and the base of the models."""
 
+import math
 import re
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import datetime
 from socket import gaierror
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
 from asyncpg.exceptions import ForeignKeyViolationError
 from fastapi import Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from sqlalchemy import DateTime, MetaData, Select, func, text, tuple_
-from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy import DateTime, MetaData, Select, event, func, text, tuple_
+from sqlalchemy.exc import DBAPIError, IntegrityError, InvalidatePoolError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import (
     AsyncEngine,
@@ -21,6 +23,7 @@ from sqlalchemy.ext.asyncio import (
     create_async_engine,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from app.config import SLUG, DatabaseSettings
 from app.kit.pagination import Cursor, PageParams
@@ -34,6 +37,7 @@ NAMING_CONVENTION = {
     "pk": "%(table_name)s_pkey",
 }
 RECYCLE_SECONDS = 1800
+IDLE_SECONDS = 5.0
 
 # SQLSTATE: connection lost, too many connections, shutting down, crashed, starting up.
 AWAY = ("08", "53300", "57P01", "57P02", "57P03")
@@ -76,12 +80,11 @@ def create_engine(settings: DatabaseSettings) -> AsyncEngine:
     """
     if settings.url is None:
         raise ValueError("DATABASE_URL is not set.")
-    return create_async_engine(
+    engine = create_async_engine(
         settings.url.get_secret_value(),
         pool_size=settings.pool_size,
         max_overflow=settings.max_overflow,
         pool_timeout=settings.pool_timeout,
-        pool_pre_ping=True,
         pool_recycle=RECYCLE_SECONDS,
         connect_args={
             "timeout": settings.connect_timeout,
@@ -91,6 +94,32 @@ def create_engine(settings: DatabaseSettings) -> AsyncEngine:
             },
         },
     )
+    _ping_idle_connections(engine)
+    return engine
+
+
+def _ping_idle_connections(engine: AsyncEngine) -> None:
+    """Look whether a connection still lives before it is given out, if it was idle for a while.
+
+    `pool_pre_ping` looks each time, which takes three round trips of each request. Of a connection
+    that was in use just now, asyncpg knows when the server has closed it.
+    """
+
+    @event.listens_for(engine.sync_engine, "checkin")
+    def note(_connection: object, record: ConnectionPoolEntry) -> None:
+        record.info["idle_since"] = time.monotonic()
+
+    @event.listens_for(engine.sync_engine, "checkout")
+    def ping(connection: Any, record: ConnectionPoolEntry, _fairy: object) -> None:
+        idle_since = record.info.get("idle_since", math.inf)
+        try:
+            if connection.driver_connection.is_closed():
+                raise ConnectionError
+            if time.monotonic() - idle_since > IDLE_SECONDS:
+                engine.dialect.do_ping(connection)
+        except Exception as error:
+            # The pool makes another connection, and throws away those that are as old as this one.
+            raise InvalidatePoolError from error
 
 
 def create_session_factory(engine: AsyncEngine) -> SessionFactory:

@@ -2,14 +2,15 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 
 from app.auth.dependencies import Superuser, Users, ValidUser
 from app.auth.schemas import AccountUpdate, AccountView
 from app.kit.pagination import Page, PageQuery
+from app.kit.routing import Router
 from app.kit.schemas import NO_NUL
 
-router = APIRouter(prefix="/auth/users", tags=["users"])
+router = Router(prefix="/auth/users", tags=["users"])
 
 
 @router.get("")

@@ -11,13 +11,14 @@ from app.auth.service import UserService
 from app.auth.tokens import read_access_token
 from app.database import SessionDep
 from app.kit.problems import raises
+from app.kit.routing import async_dependency
 from app.kit.state import SettingsDep
 
 # Relative, so that the Authorize button works behind a proxy's prefix too.
 bearer = OAuth2PasswordBearer(tokenUrl="api/v1/auth/token", auto_error=False)
 
-Users = Annotated[UserService, Depends()]
-RefreshTokens = Annotated[RefreshTokenService, Depends()]
+Users = Annotated[UserService, Depends(async_dependency(UserService))]
+RefreshTokens = Annotated[RefreshTokenService, Depends(async_dependency(RefreshTokenService))]
 
 
 @raises(NotAuthenticated)

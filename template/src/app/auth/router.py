@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Response, status
+from fastapi import Depends, Response, status
 from fastapi.security import OAuth2PasswordRequestForm
 
 from app.auth import constants, mails
@@ -34,9 +34,10 @@ from app.config import Settings
 from app.kit.mail import MailerDep
 from app.kit.problems import raises
 from app.kit.rate_limit import LimiterDep
+from app.kit.routing import Router, async_dependency
 from app.kit.state import SettingsDep
 
-router = APIRouter(prefix="/auth", tags=["auth"])
+router = Router(prefix="/auth", tags=["auth"])
 
 SEE_MAIL = Notice(detail="If that is possible, a mail is on its way to this address.")
 
@@ -73,7 +74,9 @@ async def register(
 @router.post("/token")
 @raises(WrongCredentials, EmailNotVerified)
 async def create_token(
-    form: Annotated[OAuth2PasswordRequestForm, Depends()],
+    form: Annotated[
+        OAuth2PasswordRequestForm, Depends(async_dependency(OAuth2PasswordRequestForm))
+    ],
     users: Users,
     refresh_tokens: RefreshTokens,
     limiter: LimiterDep,

@@ -5,10 +5,12 @@ from collections.abc import Awaitable, Callable
 from typing import Literal
 
 import structlog
-from fastapi import APIRouter, Request, Response, status
+from fastapi import Request, Response, status
 from pydantic import BaseModel, Field
 
-router = APIRouter(prefix="/health", tags=["health"])
+from app.kit.routing import Router
+
+router = Router(prefix="/health", tags=["health"])
 log = structlog.stdlib.get_logger(__name__)
 
 CHECK_SECONDS = 2.0

@@ -7,8 +7,9 @@ from app.items.exceptions import ItemNotFound
 from app.items.models import Item
 from app.items.service import ItemService
 from app.kit.problems import raises
+from app.kit.routing import async_dependency
 
-Items = Annotated[ItemService, Depends()]
+Items = Annotated[ItemService, Depends(async_dependency(ItemService))]
 
 
 @raises(ItemNotFound)

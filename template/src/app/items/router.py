@@ -2,15 +2,16 @@
 
 from uuid import UUID
 
-from fastapi import APIRouter, status
+from fastapi import status
 
 from app.items.dependencies import Items, ValidItem
 from app.items.exceptions import ItemNotFound
 from app.items.schemas import Item, ItemCreate, ItemUpdate
 from app.kit.pagination import Page, PageQuery
 from app.kit.problems import raises
+from app.kit.routing import Router
 
-router = APIRouter(prefix="/items", tags=["items"])
+router = Router(prefix="/items", tags=["items"])
 
 
 @router.post("", status_code=status.HTTP_201_CREATED)

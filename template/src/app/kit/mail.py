@@ -17,6 +17,7 @@ from fastapi import BackgroundTasks, Depends
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
 from app.config import MailSettings, Settings
+from app.kit.routing import async_dependency
 from app.kit.state import SettingsDep
 
 log = structlog.stdlib.get_logger(__name__)
@@ -126,4 +127,4 @@ class Mailer:
             log.exception("mail not sent", subject=mail.subject)
 
 
-MailerDep = Annotated[Mailer, Depends()]
+MailerDep = Annotated[Mailer, Depends(async_dependency(Mailer))]

@@ -1,7 +1,7 @@
 """What makes a browser, a proxy or a neighbour harmless."""
 
 from fastapi import status
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.kit.problems import problem_response
@@ -26,18 +26,18 @@ class SecurityHeadersMiddleware:
 
     def __init__(self, app: ASGIApp, *, https_only: bool) -> None:
         self.app = app
-        self.headers = dict(HEADERS)
+        headers = dict(HEADERS)
         if https_only:
-            self.headers["Strict-Transport-Security"] = f"max-age={YEAR_SECONDS}"
+            headers["Strict-Transport-Security"] = f"max-age={YEAR_SECONDS}"
+        self.headers = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle a request."""
 
         async def add_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                for name, value in self.headers.items():
-                    headers.setdefault(name, value)
+                present = {name for name, _ in message["headers"]}
+                message["headers"] += [pair for pair in self.headers if pair[0] not in present]
             await send(message)
 
         await self.app(scope, receive, add_headers)
