@@ -176,7 +176,8 @@ def test_shell_keeps_the_password_off_the_command_line(
         return subprocess.CompletedProcess(arguments, 3)
 
     with_password = at_head.replace("postgres@", "postgres:secret@")
-    monkeypatch.setenv("DATABASE_URL", with_password)
+    monkeypatch.setenv("DATABASE_URL", f"{with_password}?sslmode=disable")
+    monkeypatch.setenv("PG_BIN", "/opt/pg")
     monkeypatch.setattr(subprocess, "run", run)
 
     result = runner.invoke(app, ["db", "shell"])
@@ -184,7 +185,7 @@ def test_shell_keeps_the_password_off_the_command_line(
     assert result.exit_code == 3
     [(program, address, password)] = ran
     assert program.endswith("psql")
-    assert "secret" not in address
+    assert address == f"{at_head.replace('+asyncpg', '')}?sslmode=disable"
     assert password == "secret"
 
 

@@ -87,8 +87,6 @@ def tools(*, production: bool, host: str | None) -> Iterator[Tools]:
         production: Whether it is the one that was deployed.
         host: Where that is.
     """
-    from sqlalchemy import make_url  # noqa: PLC0415
-
     from app.cli import postgres  # noqa: PLC0415
 
     if production:
@@ -101,12 +99,9 @@ def tools(*, production: bool, host: str | None) -> Iterator[Tools]:
         yield Tools(inside, ["--username", "app", "--dbname", "app"], {}, place)
         return
     with database_url() as url:
-        address = make_url(url).set(drivername="postgresql", query={})
-        # Not on the command line, where other users could read it.
-        secret = {"PGPASSWORD": address.password} if address.password else {}
-        binaries = f"{postgres.find_binaries()}{os.sep}"
-        where = ["--dbname", address.set(password=None).render_as_string()]
-        yield Tools([binaries], where, secret, shown(url))
+        client = postgres.client(url)
+        where = ["--dbname", client.address]
+        yield Tools([f"{client.folder}{os.sep}"], where, client.environment, shown(url))
 
 
 def backup(

@@ -155,17 +155,12 @@ def shell() -> None:
 
     Example: db shell
     """
-    from sqlalchemy import make_url  # noqa: PLC0415
-
     from app.cli import postgres  # noqa: PLC0415
 
     with database_url() as url:
-        psql = postgres.find_binaries() / "psql"
-        place = make_url(url).set(drivername="postgresql")
-        # Not on the command line, where other users could read it.
-        secret = {"PGPASSWORD": place.password} if place.password else {}
-        address = place.set(password=None).render_as_string()
-        done = subprocess.run([psql, address], env=os.environ | secret, check=False)
+        client = postgres.client(url)
+        command = [str(client.folder / "psql"), client.address]
+        done = subprocess.run(command, env=os.environ | client.environment, check=False)
     raise typer.Exit(done.returncode)
 
 
