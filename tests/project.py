@@ -1,5 +1,6 @@
 """A rendered project, and how to run it as its user would."""
 
+import json
 import os
 import subprocess
 from dataclasses import dataclass
@@ -7,6 +8,17 @@ from pathlib import Path
 
 PYTHON = os.environ.get("PROJECT_PYTHON", "3.13")
 """The Python that rendered projects are run with."""
+
+
+SAMPLES = """
+import json
+from app.cli import openapi
+from app.cli.docs_site.samples import LANGUAGES, operations
+print(json.dumps({
+    operation.details["operationId"]: {name.lower(): write(operation) for name, (_, write) in LANGUAGES.items()}
+    for operation in operations(openapi.schema())
+}))
+"""
 
 
 @dataclass(frozen=True)
@@ -61,6 +73,11 @@ class Project:
             for path in self.path.rglob("*")
             if path.is_file()
         }
+
+    def samples(self) -> dict[str, dict[str, str]]:
+        """What the documentation shows of each operation, by operation and language."""
+        found: dict[str, dict[str, str]] = json.loads(self.uv_run("python", "-c", SAMPLES))
+        return found
 
     def remove_database(self) -> None:
         """Remove the data of the project's own PostgreSQL, which for root lies elsewhere."""

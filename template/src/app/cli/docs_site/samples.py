@@ -183,6 +183,8 @@ def typescript(operation: Operation) -> str:
             headers.append('"Content-Type": "application/json"')
             options.append(f"body: JSON.stringify({{ {fields} }}),")
         else:
+            # Which takes strings alone, and of a variable TypeScript doubts that it is set.
+            fields = re.sub(r"(process\.env\.\w+)", r"\1!", fields)
             options.append(f"body: new URLSearchParams({{ {fields} }}),")
     if headers:
         options.insert(1, f"headers: {{ {', '.join(headers)} }},")
