@@ -28,7 +28,7 @@ src/app/health/__init__.py src/app/health/probe.py src/app/health/router.py
 src/app/items/__init__.py src/app/items/dependencies.py src/app/items/exceptions.py
 src/app/items/models.py src/app/items/router.py src/app/items/schemas.py src/app/items/service.py
 src/app/kit/__init__.py src/app/kit/api_docs.py src/app/kit/draining.py src/app/kit/logs.py src/app/kit/middleware.py
-src/app/kit/pagination.py src/app/kit/problems.py src/app/kit/schemas.py src/app/kit/security.py src/app/kit/settings.py src/app/kit/state.py
+src/app/kit/pagination.py src/app/kit/problems.py src/app/kit/routing.py src/app/kit/schemas.py src/app/kit/security.py src/app/kit/settings.py src/app/kit/state.py
 tests/__init__.py tests/conftest.py tests/test_config.py tests/test_docstrings.py tests/test_main.py
 tests/cli/__init__.py tests/cli/test_clients.py tests/cli/conftest.py tests/cli/pretended.py tests/cli/test_changelog.py
 tests/cli/test_deploy.py tests/cli/test_deploy_preparation.py tests/cli/test_dev.py tests/cli/test_doctor.py
@@ -37,19 +37,19 @@ tests/cli/test_reload.py tests/cli/test_stack.py
 tests/health/__init__.py tests/health/test_probe.py tests/health/test_router.py
 tests/items/__init__.py tests/items/factories.py tests/items/test_router.py
 tests/kit/__init__.py tests/kit/test_draining.py tests/kit/test_logs.py tests/kit/test_pagination.py tests/kit/test_problems.py
-tests/kit/test_schemas.py tests/kit/test_security.py
+tests/kit/test_routing.py tests/kit/test_schemas.py tests/kit/test_security.py
 """
 ONLY = {
     "database": """
         src/app/database.py src/app/seeds.py src/app/cli/backup.py src/app/cli/database.py src/app/cli/db.py
         src/app/cli/auto_migrate/__init__.py src/app/cli/auto_migrate/changes.py
         src/app/cli/auto_migrate/follow.py src/app/cli/auto_migrate/history.py
-        src/app/cli/auto_migrate/memory.py src/app/cli/postgres.py
+        src/app/cli/auto_migrate/memory.py src/app/cli/postgres.py src/app/cli/psql.py
         src/app/kit/database_url.py
         src/app/migrations/__init__.py src/app/migrations/env.py
         src/app/migrations/script.py.mako src/app/migrations/versions/0001_initial.py
         tests/databases.py tests/test_database.py tests/test_migrations.py
-        deploy/kubernetes/migrate.yaml tests/cli/test_auto_migrate.py tests/cli/test_backup.py tests/cli/test_db.py tests/cli/test_postgres.py
+        deploy/kubernetes/migrate.yaml tests/cli/test_auto_migrate.py tests/cli/test_backup.py tests/cli/test_db.py tests/cli/test_postgres.py tests/cli/test_psql.py
         tests/cli/test_schema_changes.py
         """,
     "redis": "src/app/cli/redis.py src/app/kit/redis.py tests/items/test_cache.py tests/kit/test_redis.py tests/redis_server.py",

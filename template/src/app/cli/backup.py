@@ -87,7 +87,7 @@ def tools(*, production: bool, host: str | None) -> Iterator[Tools]:
         production: Whether it is the one that was deployed.
         host: Where that is.
     """
-    from app.cli import postgres  # noqa: PLC0415
+    from app.cli import psql  # noqa: PLC0415
 
     if production:
         from app.cli.deploy import preparation  # noqa: PLC0415
@@ -99,7 +99,7 @@ def tools(*, production: bool, host: str | None) -> Iterator[Tools]:
         yield Tools(inside, ["--username", "app", "--dbname", "app"], {}, place)
         return
     with database_url() as url:
-        client = postgres.client(url)
+        client = psql.client(url)
         where = ["--dbname", client.address]
         yield Tools([f"{client.folder}{os.sep}"], where, client.environment, shown(url))
 

@@ -155,10 +155,10 @@ def shell() -> None:
 
     Example: db shell
     """
-    from app.cli import postgres  # noqa: PLC0415
+    from app.cli import psql  # noqa: PLC0415
 
     with database_url() as url:
-        client = postgres.client(url)
+        client = psql.client(url)
         command = [str(client.folder / "psql"), client.address]
         done = subprocess.run(command, env=os.environ | client.environment, check=False)
     raise typer.Exit(done.returncode)
