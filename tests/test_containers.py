@@ -120,6 +120,14 @@ def test_stack_and_images(
 
         run_in_production(located, variant, production_image)
 
+        # All stop when they are told to: none has to be killed (137).
+        located.run("docker", "compose", "stop")
+        codes = located.run(
+            "docker", "compose", "ps", "--all", "--format", "{{.Service}} {{.ExitCode}}"
+        )
+        assert " 137" not in codes
+        assert len(codes.splitlines()) == len(urls) + variant.database + variant.redis
+
 
 def run_in_production(project: Project, variant: Variant, image: str) -> None:
     """Run the image beside the stack's services, with as few rights as it is to need."""
