@@ -255,20 +255,22 @@ def is_never_ready(project: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("break_it", "said"),
+    ("break_it", "said", "patience"),
     [
-        (breaks_migrations, "The migration failed"),
-        (crashes, "no such luck"),
-        (is_never_ready, '/health/ready: {"status":"unavailable"'),
+        (breaks_migrations, "The migration failed", "60"),
+        (crashes, "no such luck", "60"),
+        (is_never_ready, '/health/ready: {"status":"unavailable"', "20"),
     ],
     ids=["migration", "crash", "never ready"],
 )
-def test_old_version_serves_on(server: Server, break_it: Callable[[Path], None], said: str) -> None:
+def test_old_version_serves_on(
+    server: Server, break_it: Callable[[Path], None], said: str, patience: str
+) -> None:
     before = server.running()
     break_it(server.project.path)
     try:
         with server.under_load() as got:
-            output = server.deploy("--dirty", "--patience", "12", check=False)
+            output = server.deploy("--dirty", "--patience", patience, check=False)
     finally:
         server.project.run("git", "checkout", "-q", ".")
         server.project.run("git", "clean", "-fdq")

@@ -11,6 +11,24 @@ from tests.conftest import Note
 from tests.project import Project
 from tests.variants import BARE, FULL, MIXED, Variant
 
+IN_THREADS = """
+import inspect
+from fastapi.routing import iter_route_contexts
+from app.cli.openapi import described_app
+
+def below(dependant):
+    for one in dependant.dependencies:
+        yield one.call
+        yield from below(one)
+
+for route in iter_route_contexts(described_app().routes):
+    for call in below(route.dependant) if hasattr(route, "dependant") else ():
+        function = call if inspect.isroutine(call) or inspect.isclass(call) else call.__call__
+        if not (inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function)):
+            print(route.path, call)
+"""
+"""Prints the dependencies that FastAPI would call in a thread."""
+
 
 @pytest.fixture
 def installed(project: Project) -> Project:
@@ -54,11 +72,11 @@ def test_tests(installed: Project, variant: Variant, note: Note) -> None:
     note("dependencies", locked.count("[[package]]") - 1)
 
 
-@pytest.mark.parametrize(
-    "variant",
-    [FULL, BARE, MIXED],
-    ids=str,
-)
+def test_no_dependency_needs_a_thread(installed: Project) -> None:
+    assert installed.uv_run("python", "-c", IN_THREADS) == ""
+
+
+@pytest.mark.parametrize("variant", [FULL, BARE, MIXED], ids=str)
 def test_tests_in_parallel(installed: Project) -> None:
     installed.uv_run("pytest", "-q", "-n", "2")
     installed.remove_database()

@@ -1,11 +1,8 @@
-import inspect
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
 import pytest
 from fastapi import FastAPI
-from fastapi.dependencies.models import Dependant
-from fastapi.routing import iter_route_contexts
 from httpx2 import ASGITransport, AsyncClient
 
 from app.config import Settings
@@ -24,23 +21,6 @@ def client_of(app: FastAPI) -> AsyncClient:
 
 def with_environment(settings: Settings, **app: object) -> Settings:
     return settings.model_copy(update={"app": settings.app.model_copy(update=app)})
-
-
-def test_no_dependency_needs_a_thread(fresh: FastAPI) -> None:
-    # FastAPI calls in one what is not async; for a class see `async_dependency`.
-    def dependencies(dependant: Dependant) -> Iterator[Dependant]:
-        for dependency in dependant.dependencies:
-            yield dependency
-            yield from dependencies(dependency)
-
-    for route in iter_route_contexts(fresh.routes):
-        for dependency in dependencies(getattr(route, "dependant", Dependant())):
-            call = dependency.call
-            function = call if inspect.isfunction(call) else getattr(call, "__call__", None)  # noqa: B004
-            assert inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function), (
-                route.path,
-                call,
-            )
 
 
 class TestSchema:
