@@ -38,7 +38,9 @@ class Project:
         """This process's variables, without what is meant for this repository's own uv and pytest."""
         foreign = ("UV_", "VIRTUAL_ENV", "PYTEST_", "COV_", "PYTHON")
         kept = {k: v for k, v in os.environ.items() if not k.startswith(foreign)}
-        return kept | {"UV_PYTHON": PYTHON} | self.environment
+        # The tests of several projects run at once here: one process each.
+        one = {"PYTEST_XDIST_AUTO_NUM_WORKERS": "0"}
+        return kept | {"UV_PYTHON": PYTHON} | one | self.environment
 
     def run(self, *command: str, check: bool = True, **extra: str) -> str:
         """Run a command in the folder and give what it printed.

@@ -78,7 +78,10 @@ def test_no_dependency_needs_a_thread(installed: Project) -> None:
 
 @pytest.mark.parametrize("variant", [FULL, BARE, MIXED], ids=str)
 def test_tests_in_parallel(installed: Project) -> None:
-    installed.uv_run("pytest", "-q", "-n", "2")
+    output = installed.uv_run("acme-orders", "test", PYTEST_XDIST_AUTO_NUM_WORKERS="2")
+
+    assert "2 workers" in output
+    assert "Required test coverage of 80.0% reached" in output
     installed.remove_database()
 
 

@@ -107,7 +107,7 @@ class TestChecks:
     def test_all_tests_are_held_to_the_coverage(self, commands: list[tuple[str, ...]]) -> None:
         runner.invoke(app, ["test"])
 
-        assert commands == [("pytest", "--cov")]
+        assert commands == [("pytest", "--cov", *checks.ON_ALL_CORES)]
 
     def test_some_tests(self, commands: list[tuple[str, ...]]) -> None:
         runner.invoke(app, ["test", "-k", "items", "-x"])

@@ -23,7 +23,7 @@ def answering(monkeypatch: pytest.MonkeyPatch) -> Iterator[HTTPServer]:
     with HTTPServer(("127.0.0.1", 0), Handler) as server:
         monkeypatch.delenv("PORT", raising=False)
         monkeypatch.setenv("APP_PORT", str(server.server_port))
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         yield server
         server.shutdown()
 

@@ -10,6 +10,8 @@ import typer
 from app.cli.console import console, fail, run
 
 REQUIREMENTS = Path("requirements.txt")
+# Each process has a database of its own.
+ON_ALL_CORES = ("-n", "auto", "--dist", "worksteal")
 PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True}
 
 
@@ -26,7 +28,7 @@ def run_tests(
         typer.Option("--coverage", help="Show the lines that no test reaches; see htmlcov/ too."),
     ] = False,
 ) -> None:
-    """Run the tests, and check their coverage. Other arguments go to pytest.
+    """Run the tests on all cores, and check their coverage. Other arguments go to pytest, in one process.
 
     Example: test -k items -x
     """
@@ -39,7 +41,7 @@ def run_tests(
         watch_tests(["--failed-first", *options])
         return
     # A part of the tests covers a part of the code: the gate holds for all of them.
-    raise typer.Exit(run("pytest", *(options or ["--cov"])))
+    raise typer.Exit(run("pytest", *(options or ["--cov", *ON_ALL_CORES])))
 
 
 def watch_tests(options: list[str]) -> None:
