@@ -10,7 +10,7 @@ import typer
 from app.cli.console import console, fail, run
 
 REQUIREMENTS = Path("requirements.txt")
-# Each process has a database of its own.
+# They keep out of each other's way, whatever they store.
 ON_ALL_CORES = ("-n", "auto", "--dist", "worksteal")
 PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True}
 
