@@ -259,7 +259,7 @@ def is_never_ready(project: Path) -> None:
     [
         (breaks_migrations, "The migration failed", "60"),
         (crashes, "no such luck", "60"),
-        (is_never_ready, '/health/ready: {"status":"unavailable"', "20"),
+        (is_never_ready, '/health/ready: {"status":"unavailable"', "30"),
     ],
     ids=["migration", "crash", "never ready"],
 )
