@@ -113,16 +113,8 @@ def export(
         raise typer.Exit(code)
     kinds = [kind for kind, wanted in (("pdf", pdf), ("epub", epub)) if wanted] or ["pdf", "epub"]
     # What makes them is large, and seldom needed: a group of its own.
-    command = [
-        "uv",
-        "run",
-        "--quiet",
-        "--group",
-        "export",
-        "python",
-        "-m",
-        "app.cli.docs_site.export",
-    ]
+    python = ["uv", "run", "--quiet", "--group", "export", "python"]
+    command = [*python, "-m", "app.cli.docs_site.export"]
     with console.status(f"Writing {' and '.join(kinds)} ..."):
         code = subprocess.run([*command, str(SITE), *kinds], check=False).returncode
     raise typer.Exit(code)

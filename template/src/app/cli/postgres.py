@@ -197,13 +197,22 @@ def find_binaries() -> Path:
         spec = find_spec(package)  # does not import it
         if spec and spec.origin and (found := Path(spec.origin).parent / folder).is_dir():
             return found
-    if program := shutil.which("pg_ctl"):
-        return Path(program).resolve().parent
-    for found in sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True):
+    for found in installed("pg_ctl"):
         return found
     raise PostgresError(
         "There is no PostgreSQL here: run `uv sync`, or set DATABASE_URL to a server's address."
     )
+
+
+def installed(program: str) -> Iterator[Path]:
+    """Yield the folders where the system may have PostgreSQL's programs, the likeliest first.
+
+    Args:
+        program: The one that the path is searched for. Debian has some there that stand for others.
+    """
+    if found := shutil.which(program):
+        yield Path(found).resolve().parent
+    yield from sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
 
 
 def own_folder(path: Path) -> Path:

@@ -5,7 +5,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from app.cli.postgres import PostgresError, find_binaries
+from app.cli.postgres import PostgresError, find_binaries, installed
 
 
 @dataclass(frozen=True)
@@ -56,11 +56,7 @@ def find_binaries_with_tls() -> Path:
     """
     if given := os.environ.get("PG_BIN"):
         return Path(given)
-    # Debian's psql on the path is a script far from the others.
-    folders = sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
-    if program := shutil.which("pg_dump"):
-        folders.append(Path(program).resolve().parent)
-    for folder in folders:
+    for folder in installed("pg_dump"):
         if all(shutil.which(name, path=str(folder)) for name in ("pg_dump", "psql")):
             return folder
     raise PostgresError(

@@ -36,8 +36,10 @@ class SecurityHeadersMiddleware:
 
         async def add_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                present = {name for name, _ in message["headers"]}
-                message["headers"] += [pair for pair in self.headers if pair[0] not in present]
+                headers = list(message["headers"])
+                present = {name for name, _ in headers}
+                headers += [pair for pair in self.headers if pair[0] not in present]
+                message["headers"] = headers
             await send(message)
 
         await self.app(scope, receive, add_headers)

@@ -1,20 +1,13 @@
 """Alembic's entry: runs the migrations on the database that is configured."""
 
 import asyncio
-from functools import partial
 from graphlib import CycleError, TopologicalSorter
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from alembic import context
-from alembic.operations.ops import (
-    CreateTableOp,
-    DropTableOp,
-    MigrateOperation,
-    MigrationScript,
-    OpContainer,
-)
+from alembic.operations.ops import CreateTableOp, DropTableOp, MigrationScript, OpContainer
 from sqlalchemy import Connection, pool
 from sqlalchemy.ext.asyncio import create_async_engine
 
@@ -51,32 +44,24 @@ def in_order(_: Any, __: Any, scripts: list[MigrationScript]) -> None:
     for script in scripts:
         for part in (script.upgrade_ops, script.downgrade_ops):
             if isinstance(part, OpContainer):
-                part.ops.sort(key=partial(position, ranks=ranks(part.ops)))
+                new = [op for op in part.ops if isinstance(op, CreateTableOp)]
+                dropped = [op for op in part.ops if isinstance(op, DropTableOp)]
+                others = [op for op in part.ops if not isinstance(op, CreateTableOp | DropTableOp)]
+                part.ops = [*by_reference(new), *others, *reversed(by_reference(dropped))]
 
 
-def position(operation: MigrateOperation, ranks: dict[str, int]) -> tuple[int, int]:
-    """Give where an operation belongs among the others of its revision."""
-    match operation:
-        case CreateTableOp():
-            return -1, ranks.get(operation.to_table().key, 0)
-        case DropTableOp():
-            return 1, -ranks.get(operation.to_table().key, 0)
-        case _:
-            return 0, 0
-
-
-def ranks(operations: list[MigrateOperation]) -> dict[str, int]:
-    """Number the tables that are made or dropped, so that foreign keys point to lower numbers."""
-    tables = [op.to_table() for op in operations if isinstance(op, CreateTableOp | DropTableOp)]
-    graph = {
-        table.key: {key.target_fullname.rpartition(".")[0] for key in table.foreign_keys}
-        - {table.key}
-        for table in tables
-    }
+def by_reference[T: (CreateTableOp, DropTableOp)](operations: list[T]) -> list[T]:
+    """Put tables behind those that their foreign keys point to."""
+    found, graph = {}, {}
+    for operation in operations:
+        table = operation.to_table()
+        found[table.key] = operation
+        pointed_to = {key.target_fullname.rpartition(".")[0] for key in table.foreign_keys}
+        graph[table.key] = pointed_to - {table.key}
     try:
-        return {key: rank for rank, key in enumerate(TopologicalSorter(graph).static_order())}
+        return [found[key] for key in TopologicalSorter(graph).static_order() if key in found]
     except CycleError:  # tables that point at each other, which a person has to untie
-        return {}
+        return operations
 
 
 def run(connection: Connection) -> None:
