@@ -1,43 +1,50 @@
-"""Databases that live as long as a test run."""
+"""Temporary databases, and fixtures for all tests: the database and its sessions."""
 
 import asyncio
 import atexit
 import os
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import cache
 from uuid import uuid4
 
 import asyncpg
+import pytest
+from fastapi import FastAPI
+from fastship_tooling.database import postgres
+from pydantic import SecretStr
 from sqlalchemy import make_url
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
 from app import migrations
-from app.cli import postgres
+from app.config import DatabaseSettings, Settings
+from app.database import SessionFactory, create_engine
+from tests.conftest import load_settings
 
 
 @cache
 def server() -> str:
-    """Give a server's address: TEST_DATABASE_URL's, or that of the project's own PostgreSQL.
+    """Return the URL of the server: TEST_DATABASE_URL, or the development server of the project.
 
-    Never DATABASE_URL's, which may be worth something. The project's own runs until the tests end.
+    DATABASE_URL is never used, because tests must not touch its data.
     """
     if given := os.environ.get("TEST_DATABASE_URL"):
         url = make_url(given).set(drivername="postgresql", database="postgres")
         return url.render_as_string(hide_password=False)
-    until_the_end = ExitStack()
-    atexit.register(until_the_end.close)
-    return f"{until_the_end.enter_context(postgres.running())}/postgres"
+    stack = ExitStack()
+    atexit.register(stack.close)
+    return f"{stack.enter_context(postgres.running())}/postgres"
 
 
 @contextmanager
 def temporary_database(revision: str = "head") -> Iterator[str]:
-    """Make a new database with the real migrations, and drop it in the end.
+    """Create a database with the migrations, and drop it at the end.
 
     Args:
-        revision: How far to migrate.
+        revision: Last migration to apply; `base` for none.
 
     Yields:
-        Its URL, with the async driver.
+        Database URL, with the async driver.
     """
     name = f"test_{uuid4().hex}"
     asyncio.run(execute(server(), f'CREATE DATABASE "{name}"'))
@@ -51,9 +58,60 @@ def temporary_database(revision: str = "head") -> Iterator[str]:
         asyncio.run(execute(server(), f'DROP DATABASE "{name}" WITH (FORCE)'))
 
 
-async def execute(address: str, statement: str) -> None:
-    connection = await asyncpg.connect(address)
+async def execute(url: str, statement: str) -> None:
+    """Execute a statement outside of a transaction.
+
+    Args:
+        url: Database URL, with any driver.
+        statement: SQL.
+    """
+    connection = await asyncpg.connect(url.replace("+asyncpg", ""))
     try:
         await connection.execute(statement)
     finally:
         await connection.close()
+
+
+@pytest.fixture(scope="session")
+def database_url() -> Iterator[str]:
+    """Create the database of this test run, one for each pytest-xdist worker."""
+    with temporary_database() as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def settings(database_url: str) -> Settings:
+    database = DatabaseSettings(url=SecretStr(database_url))
+    return load_settings().model_copy(update={"database": database})
+
+
+@pytest.fixture(scope="session")
+async def session_factory(app: FastAPI) -> SessionFactory:
+    """Return a factory of sessions whose commits are not rolled back after the test."""
+    factory: SessionFactory = app.state.session_factory
+    return factory
+
+
+@pytest.fixture(scope="session")
+async def engine(settings: Settings) -> AsyncIterator[AsyncEngine]:
+    engine = create_engine(settings.database)
+    yield engine
+    await engine.dispose()
+
+
+@pytest.fixture
+async def session(app: FastAPI, engine: AsyncEngine) -> AsyncIterator[AsyncSession]:
+    """Open the transaction of this test, which all requests share. It is rolled back."""
+    original = app.state.session_factory, app.state.read_session_factory
+    async with engine.connect() as connection:
+        transaction = await connection.begin()
+        factory = async_sessionmaker(
+            connection, expire_on_commit=False, join_transaction_mode="create_savepoint"
+        )
+        app.state.session_factory = app.state.read_session_factory = factory
+        try:
+            async with factory() as session:
+                yield session
+        finally:
+            app.state.session_factory, app.state.read_session_factory = original
+            await transaction.rollback()

@@ -1,4 +1,4 @@
-"""A Redis server for tests, where one is installed."""
+"""A Redis server for tests, if one is installed."""
 
 import os
 import shutil
@@ -16,7 +16,7 @@ SERVER = shutil.which("redis-server") or shutil.which("valkey-server")
 
 @contextmanager
 def redis_server() -> Iterator[str]:
-    """Run a server, or use TEST_REDIS_URL's, and give its URL; a test without one is skipped."""
+    """Return the URL of TEST_REDIS_URL, or of a new server. Skip the test if there is neither."""
     if given := os.environ.get("TEST_REDIS_URL"):
         yield given
         return

@@ -4,78 +4,43 @@ import asyncpg
 import pytest
 from fastapi import APIRouter, FastAPI
 from httpx2 import ASGITransport, AsyncClient
-from pydantic import SecretStr, ValidationError
+from pydantic import SecretStr
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm.exc import StaleDataError
 
 from app import database
-from app.config import DatabaseSettings, Settings
+from app.config import Settings
 from app.database import SessionDep, SessionFactory, after_commit
-from app.kit import problems
-from app.kit.settings import SettingsError
-
-URL = "postgresql+asyncpg://ada:pw@db.example.com:5432/shop"
-
-
-class TestUrl:
-    @pytest.mark.parametrize(
-        ("given", "url"),
-        [
-            ("postgres://ada:pw@db.example.com:5432/shop", URL),
-            ("postgresql://ada:pw@db.example.com:5432/shop", URL),
-            (URL, URL),
-            (f"{URL}?sslmode=require&channel_binding=prefer", f"{URL}?ssl=require"),
-            ("postgres://localhost", "postgresql+asyncpg://localhost/postgres"),
-        ],
-    )
-    def test_of_hosts_is_taken(self, monkeypatch: pytest.MonkeyPatch, given: str, url: str) -> None:
-        monkeypatch.setenv("DATABASE_URL", given)
-
-        read = DatabaseSettings().url
-
-        assert read is not None
-        assert read.get_secret_value() == url
-
-    @pytest.mark.parametrize("given", ["mysql://root@localhost/x", "nonsense", "postgresql:///x"])
-    def test_something_else(self, monkeypatch: pytest.MonkeyPatch, given: str) -> None:
-        monkeypatch.setenv("DATABASE_URL", given)
-
-        with pytest.raises(ValidationError, match="such as postgresql://"):
-            DatabaseSettings()
-
-    def test_production_needs_one(self) -> None:
-        with pytest.raises(SettingsError, match="DATABASE_URL: is not set; set it to a URL"):
-            Settings.load(None)
-
-    def test_missing(self) -> None:
-        with pytest.raises(ValueError, match="DATABASE_URL"):
-            database.create_engine(DatabaseSettings())
+from app.kit import database_errors
+from app.kit.problems import add_problem_handlers
+from tests.conftest import client_of
 
 
 @pytest.fixture
 async def numbers(session_factory: SessionFactory) -> AsyncIterator[FastAPI]:
-    """An application on the same database that writes rows for good, in a table of its own."""
+    """Return an application with a table of its own, whose rows are not rolled back."""
     async with session_factory() as session, session.begin():
         await session.execute(text("CREATE TABLE numbers (n int UNIQUE)"))
-    made = FastAPI()
-    made.state.session_factory = session_factory
-    made.state.called = []
-    problems.install(made)
+    app = FastAPI()
+    app.state.session_factory = session_factory
+    app.state.called = []
+    add_problem_handlers(app)
     router = APIRouter()
 
     @router.post("/numbers/{n}")
     async def add(n: int, session: SessionDep) -> None:
-        async def note() -> None:
-            made.state.called.append(n)
+        async def record() -> None:
+            app.state.called.append(n)
 
-        after_commit(session, note)
+        after_commit(session, record)
         await session.execute(text("INSERT INTO numbers VALUES (:n)"), {"n": n})
         if n < 0:
             raise ArithmeticError
 
-    made.include_router(router)
-    yield made
+    app.include_router(router)
+    yield app
     async with session_factory() as session, session.begin():
         await session.execute(text("DROP TABLE numbers"))
 
@@ -85,32 +50,28 @@ async def stored(session_factory: SessionFactory) -> list[int]:
         return list(await session.scalars(text("SELECT n FROM numbers")))
 
 
-def client_of(app: FastAPI) -> AsyncClient:
-    return AsyncClient(transport=ASGITransport(app), base_url="http://test")
-
-
 class TestTransaction:
-    async def test_is_committed_when_the_response_is_there(
+    async def test_commit_before_the_response(
         self, numbers: FastAPI, session_factory: SessionFactory
     ) -> None:
         seen: list[list[int]] = []
 
         async def app(scope, receive, send):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
-            async def look(message):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+            async def check(message):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
                 if message["type"] == "http.response.start":
                     seen.append(await stored(session_factory))
                 await send(message)
 
-            await numbers(scope, receive, look)
+            await numbers(scope, receive, check)
 
         async with AsyncClient(transport=ASGITransport(app), base_url="http://test") as client:
             await client.post("/numbers/7")
 
-        # Over a second connection, before the first byte went out.
+        # On another connection, before the first byte was sent.
         assert seen == [[7]]
         assert numbers.state.called == [7]
 
-    async def test_is_rolled_back_by_an_error(
+    async def test_rollback_after_an_error(
         self, numbers: FastAPI, session_factory: SessionFactory
     ) -> None:
         async with client_of(numbers) as client:
@@ -121,8 +82,29 @@ class TestTransaction:
         assert numbers.state.called == []
 
 
+class TestConflict:
+    async def test_existing_value(self, numbers: FastAPI) -> None:
+        async with client_of(numbers) as client:
+            first, second = [await client.post("/numbers/7") for _ in range(2)]
+
+        assert (first.status_code, second.status_code) == (200, 409)
+        assert second.json()["type"] == "urn:problem-type:conflict"
+        [error] = second.json()["errors"]
+        assert (error["pointer"], error["code"]) == ("/n", "unique")
+
+    async def test_deleted_meanwhile(self, numbers: FastAPI) -> None:
+        @numbers.post("/outdated")
+        async def outdated(_session: SessionDep) -> None:
+            raise StaleDataError("UPDATE statement expected to update 1 row(s); 0 were matched.")
+
+        async with client_of(numbers) as client:
+            response = await client.post("/outdated")
+
+        assert response.status_code == 409
+
+
 class TestUnavailable:
-    async def test_server_that_is_gone(self, numbers: FastAPI, settings: Settings) -> None:
+    async def test_no_server(self, numbers: FastAPI, settings: Settings) -> None:
         gone = settings.database.model_copy(
             update={"url": SecretStr("postgresql+asyncpg://postgres@127.0.0.1:1/x")}
         )
@@ -136,25 +118,25 @@ class TestUnavailable:
         assert response.headers["retry-after"] == "5"
         assert response.json()["type"] == "urn:problem-type:service-unavailable"
 
-    async def test_connection_that_is_cut(
+    async def test_connection_lost_during_a_request(
         self, numbers: FastAPI, session_factory: SessionFactory
     ) -> None:
-        @numbers.post("/cut")
-        async def cut(session: SessionDep) -> None:
+        @numbers.post("/lose")
+        async def lose(session: SessionDep) -> None:
             pid = await session.scalar(text("SELECT pg_backend_pid()"))
             async with session_factory() as other:
                 await other.execute(text("SELECT pg_terminate_backend(:pid)"), {"pid": pid})
             await session.execute(text("SELECT 1"))
 
         async with client_of(numbers) as client:
-            cut_off = await client.post("/cut")
+            lost = await client.post("/lose")
             afterwards = await client.post("/numbers/1")
 
-        assert cut_off.status_code == 503
+        assert lost.status_code == 503
         assert afterwards.status_code == 200
 
-    @pytest.mark.parametrize("idle_seconds", [0.0, 60.0], ids=["idle", "in use just now"])
-    async def test_connection_that_was_cut_in_the_pool(
+    @pytest.mark.parametrize("idle_seconds", [0.0, 60.0], ids=["idle", "recently used"])
+    async def test_connection_lost_in_the_pool(
         self,
         idle_seconds: float,
         session_factory: SessionFactory,
@@ -172,14 +154,14 @@ class TestUnavailable:
             assert await connection.scalar(text("SELECT pg_backend_pid()")) != pid
         await engine.dispose()
 
-    async def test_connection_that_no_longer_answers(
+    async def test_connection_that_does_not_answer(
         self, settings: Settings, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         engine = database.create_engine(settings.database)
-        asked = []
+        pinged = []
 
         def ping(connection: object) -> bool:
-            asked.append(connection)
+            pinged.append(connection)
             raise TimeoutError
 
         monkeypatch.setattr(engine.dialect, "do_ping", ping)
@@ -189,13 +171,13 @@ class TestUnavailable:
                 return await connection.scalar(text("SELECT pg_backend_pid()"))
 
         first = await use()
-        assert (await use(), asked) == (first, [])
+        assert (await use(), pinged) == (first, [])
         monkeypatch.setattr(database, "IDLE_SECONDS", 0.0)
         assert await use() != first
-        assert len(asked) == 1
+        assert len(pinged) == 1
         await engine.dispose()
 
-    async def test_no_connection_is_free(self, numbers: FastAPI, settings: Settings) -> None:
+    async def test_pool_exhausted(self, numbers: FastAPI, settings: Settings) -> None:
         small = settings.database.model_copy(
             update={"pool_size": 1, "max_overflow": 0, "pool_timeout": 0.05}
         )
@@ -217,14 +199,14 @@ class TestUnavailable:
             (DBAPIError("", {}, asyncpg.DivisionByZeroError("division by zero")), False),
             (OSError("Multiple exceptions: [Errno 111] Connect call failed, ..."), True),
             (TimeoutError(), True),
-            (FileNotFoundError("a file of the endpoint's own"), False),
+            (FileNotFoundError("unrelated file"), False),
             (ValueError(), False),
         ],
     )
-    def test_by_its_error(self, error: Exception, unavailable: bool) -> None:
-        assert database.is_unavailable(error) is unavailable
+    def test_is_unavailable(self, error: Exception, unavailable: bool) -> None:
+        assert database_errors.is_unavailable(error) is unavailable
 
-    async def test_faulty_statement_is_our_own_fault(self, numbers: FastAPI) -> None:
+    async def test_invalid_statement(self, numbers: FastAPI) -> None:
         @numbers.post("/faulty")
         async def faulty(session: SessionDep) -> None:
             await session.execute(text("SELECT nonsense"))
@@ -234,11 +216,48 @@ class TestUnavailable:
                 await client.post("/faulty")
 
 
-async def test_statement_timeout_is_set(session: AsyncSession) -> None:
-    assert await session.scalar(text("SHOW statement_timeout")) == "30s"
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "SELECT pg_sleep(5)",  # cancelled by statement_timeout
+        "DO $$ BEGIN RAISE SQLSTATE '40001'; END $$",
+        "DO $$ BEGIN RAISE SQLSTATE '40P01'; END $$",
+        "DO $$ BEGIN RAISE SQLSTATE '55P03'; END $$",
+        "DO $$ BEGIN RAISE SQLSTATE '25006'; END $$",
+    ],
+)
+async def test_temporary_errors(numbers: FastAPI, statement: str) -> None:
+    @numbers.post("/run")
+    async def run(session: SessionDep) -> None:
+        await session.execute(text("SET LOCAL statement_timeout = 10"))
+        await session.execute(text(statement))
+
+    async with client_of(numbers) as client:
+        response = await client.post("/run")
+
+    assert response.status_code == 503
+    assert response.headers["retry-after"] == "5"
 
 
-async def test_tests_work_in_a_database_of_their_own(session: AsyncSession) -> None:
+async def test_parameters_are_not_logged(numbers: FastAPI) -> None:
+    @numbers.post("/run")
+    async def run(session: SessionDep) -> None:
+        statement = text("SELECT 1 / 0 WHERE :secret <> ''")
+        await session.execute(statement, {"secret": "a secret value"})
+
+    async with client_of(numbers) as client:
+        with pytest.raises(DBAPIError) as caught:
+            await client.post("/run")
+
+    assert "division by zero" in str(caught.value)
+    assert "a secret value" not in str(caught.value)
+
+
+async def test_statement_timeout(session: AsyncSession) -> None:
+    assert await session.scalar(text("SHOW statement_timeout")) == "15s"
+
+
+async def test_tests_have_their_own_database(session: AsyncSession) -> None:
     name = await session.scalar(text("SELECT current_database()"))
 
     assert str(name).startswith("test_")

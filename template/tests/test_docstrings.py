@@ -1,5 +1,3 @@
-"""Examples in docstrings do what they say."""
-
 import doctest
 from importlib import import_module
 from pathlib import Path

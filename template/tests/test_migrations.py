@@ -10,12 +10,13 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 
 from app import migrations
+from app.database import Base
 from tests.databases import temporary_database
 
 
 @pytest.fixture
 def empty() -> Iterator[str]:
-    """A database without tables."""
+    """Create a database without tables."""
     with temporary_database("base") as url:
         yield url
 
@@ -38,35 +39,35 @@ def test_one_head() -> None:
     assert len(script.get_heads()) == 1
 
 
-def test_models_and_migrations_agree(database_url: str) -> None:
-    # Raises when a model has what no migration makes, or the other way round.
+def test_models_match_migrations(database_url: str) -> None:
+    # Raises an error if a migration is missing.
     command.check(migrations.config(database_url))
 
 
 def test_up_down_up(empty: str) -> None:
     migrations.upgrade(empty)
-    full = tables(empty)
+    upgraded = tables(empty)
     command.downgrade(migrations.config(empty), "base")
-    bare = tables(empty)
+    downgraded = tables(empty)
     migrations.upgrade(empty)
 
-    assert "items" in full
-    assert bare == {"alembic_version"}
-    assert tables(empty) == full
+    assert upgraded == {"alembic_version", *Base.metadata.tables}
+    assert downgraded == {"alembic_version"}
+    assert tables(empty) == upgraded
 
 
-def test_tables_that_depend_on_each_other(empty: str, tmp_path: Path) -> None:
-    # Six in a row: Alembic lists what was dropped by chance, and would hardly hit the one order.
+def test_dropped_tables_that_reference_each_other(empty: str, tmp_path: Path) -> None:
+    # Alembic lists dropped tables in a random order. With six tables, it is hardly the right one.
     migrations.upgrade(empty)
     chain = [f"chain_{number}" for number in range(6)]
 
-    def make(connection: Connection) -> None:
-        for name, before in zip(chain, ["items", *chain], strict=False):
+    def create(connection: Connection) -> None:
+        for name, referenced in zip(chain, [chain[0], *chain], strict=False):
             connection.exec_driver_sql(
-                f"CREATE TABLE {name} (id uuid PRIMARY KEY REFERENCES {before} (id))"
+                f"CREATE TABLE {name} (id uuid PRIMARY KEY REFERENCES {referenced} (id))"
             )
 
-    migrations.on_connection(empty, make)
+    migrations.on_connection(empty, create)
     shutil.copytree(Path(str(migrations.__file__)).parent / "versions", tmp_path / "versions")
     config = migrations.config(empty, tmp_path / "versions")
 
@@ -82,9 +83,9 @@ def test_tables_that_depend_on_each_other(empty: str, tmp_path: Path) -> None:
 def test_without_pyproject(
     empty: str, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    # As in an image, where the installed package is alone.
+    # An image contains only the installed package.
     monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere"))
 
     migrations.upgrade(empty)
 
-    assert "items" in tables(empty)
+    assert tables(empty) == {"alembic_version", *Base.metadata.tables}

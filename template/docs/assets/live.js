@@ -1,4 +1,4 @@
-// Swagger UI on the page for trying out, from this site's own copy.
+// Swagger UI on the page "Try it out", with assets from this site.
 (() => {
   const here = new URL(".", document.currentScript.src);
   const place = document.getElementById("live");

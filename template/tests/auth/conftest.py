@@ -7,6 +7,7 @@ from fastapi import FastAPI
 from httpx2 import AsyncClient
 from limits.aio.storage import MemoryStorage
 from limits.aio.strategies import MovingWindowRateLimiter
+from sqlalchemy import delete
 
 from app.auth.models import User
 from app.config import MailSettings, Settings
@@ -17,15 +18,15 @@ from tests.conftest import client_of
 
 
 class Outbox(list[EmailMessage]):
-    """The mails that were sent."""
+    """The emails that were sent."""
 
     def to(self, address: str) -> EmailMessage:
-        """Give the one mail to an address."""
+        """Return the only email to an address."""
         (message,) = [message for message in self if message["To"] == address]
         return message
 
     def token_to(self, address: str) -> str:
-        """Give the token from the link in the one mail to an address, and forget the mail."""
+        """Return the token from the link in the only email to an address, and remove the email."""
         message = self.to(address)
         self.remove(message)
         body = message.get_body(("plain",))
@@ -56,16 +57,16 @@ def restored_state(app: FastAPI, settings: Settings) -> Iterator[None]:
 
 @pytest.fixture
 async def committed_user(session_factory: SessionFactory) -> AsyncIterator[User]:
-    """A user that several connections see."""
+    """Create a user that other connections see."""
     async with session_factory() as session:
         user = await create_user(session, email="grace@example.com")
         yield user
-        await session.delete(user)
+        await session.execute(delete(User).where(User.id == user.id))
         await session.commit()
 
 
 @pytest.fixture
 async def committing(app: FastAPI, committed_user: User) -> AsyncIterator[AsyncClient]:
-    """A client whose requests are transactions of their own."""
+    """Return a client whose requests have transactions of their own."""
     async with client_of(app) as client:
         yield client

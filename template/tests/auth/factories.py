@@ -1,3 +1,4 @@
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
@@ -5,10 +6,12 @@ from httpx2 import AsyncClient, Response
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.auth import passwords
-from app.auth.models import User
+from app.auth.models import Session, User
+from app.auth.tokens import create_access_token
+from app.config import Settings
 
-# Strong hashes would be most of the time that the tests take.
-passwords.hasher = passwords.make_hasher(memory_kib=8, iterations=1)
+# Strong hashes would make the tests slow.
+passwords.hasher = passwords.create_hasher(memory_kib=8, iterations=1)
 
 AUTH = "/api/v1/auth"
 PASSWORD = "correct horse battery"
@@ -26,6 +29,25 @@ async def create_user(session: AsyncSession, **fields: Any) -> User:
     return user
 
 
+async def create_session(session: AsyncSession, user: User) -> Session:
+    now = datetime.now(UTC)
+    row = Session(
+        user_id=user.id,
+        secret=b"secret",
+        refreshed_at=now,
+        expires_at=now + timedelta(days=1),
+        address="203.0.113.7",
+        user_agent="test",
+    )
+    session.add(row)
+    await session.commit()
+    return row
+
+
+async def access_token(session: AsyncSession, user: User, settings: Settings) -> str:
+    return create_access_token(await create_session(session, user), settings.auth)
+
+
 async def sign_in(client: AsyncClient, email: str, password: str = PASSWORD) -> Response:
     return await client.post(f"{AUTH}/token", data={"username": email, "password": password})
 
@@ -39,6 +61,6 @@ def bearer(token: str) -> dict[str, str]:
 
 
 def same(*responses: Response) -> bool:
-    """Tell whether an outsider could tell responses apart."""
-    seen = [(r.status_code, r.json() | {"request_id": ""}) for r in responses]
-    return all(one == seen[0] for one in seen)
+    """Return whether responses are equal, apart from their request ID."""
+    bodies = [(r.status_code, r.json() | {"request_id": ""}) for r in responses]
+    return all(body == bodies[0] for body in bodies)

@@ -8,7 +8,6 @@ from app.auth.tokens import Purpose, create_mail_token
 from app.config import Settings
 from tests.auth.conftest import Outbox
 from tests.auth.factories import AUTH, PASSWORD, create_user, refresh, same, sign_in
-from tests.items.factories import create_item
 
 NEW_PASSWORD = "a brand new secret"
 
@@ -23,12 +22,12 @@ async def reset(client: AsyncClient, token: str, password: str = NEW_PASSWORD) -
 
 
 class TestMe:
-    async def test_shows_no_secret(self, client: AsyncClient) -> None:
+    async def test_no_secret_in_the_response(self, client: AsyncClient) -> None:
         me = (await client.get(f"{AUTH}/me")).json()
 
         assert set(me) == {"id", "email", "email_verified", "is_superuser", "created_at"}
 
-    async def test_address_changes_when_the_new_one_is_confirmed(
+    async def test_address_changes_after_verification(
         self, client: AsyncClient, outbox: Outbox
     ) -> None:
         body = {"email": "Countess@example.com", "current_password": PASSWORD}
@@ -43,7 +42,7 @@ class TestMe:
         assert (after["email"], after["email_verified"]) == ("countess@example.com", True)
         assert "countess@example.com" in str(outbox.to("ada@example.com"))
 
-    async def test_address_of_somebody_else_is_not_told(
+    async def test_address_of_another_account(
         self, client: AsyncClient, session: AsyncSession, outbox: Outbox
     ) -> None:
         await create_user(session, email="grace@example.com")
@@ -56,7 +55,7 @@ class TestMe:
         assert same(taken, free)
         assert [message["To"] for message in outbox] == ["free@example.com"]
 
-    async def test_address_that_is_taken_in_between(
+    async def test_address_registered_meanwhile(
         self, client: AsyncClient, session: AsyncSession, outbox: Outbox
     ) -> None:
         body = {"email": "grace@example.com", "current_password": PASSWORD}
@@ -66,7 +65,7 @@ class TestMe:
         assert await confirm(client, outbox.token_to("grace@example.com")) == 400
 
     @pytest.mark.parametrize("field", ["is_superuser", "is_active", "id", "password_hash"])
-    async def test_nothing_else_can_be_changed(self, client: AsyncClient, field: str) -> None:
+    async def test_other_fields(self, client: AsyncClient, field: str) -> None:
         body = {"email": "ada@example.com", "current_password": PASSWORD, field: True}
 
         response = await client.patch(f"{AUTH}/me", json=body)
@@ -74,11 +73,7 @@ class TestMe:
         assert response.status_code == 422
         assert response.json()["errors"][0]["pointer"] == f"/{field}"
 
-    async def test_deletion_takes_all_with_it(
-        self, client: AsyncClient, session: AsyncSession
-    ) -> None:
-        await create_item(client)
-
+    async def test_deletion(self, client: AsyncClient, session: AsyncSession) -> None:
         body = {"current_password": PASSWORD}
         response = await client.request("DELETE", f"{AUTH}/me", json=body)
 
@@ -94,7 +89,7 @@ class TestMe:
             ("PUT", "/me/password", {"new_password": NEW_PASSWORD}),
         ],
     )
-    async def test_takes_the_password(
+    async def test_incorrect_password(
         self, client: AsyncClient, outbox: Outbox, method: str, path: str, body: dict[str, str]
     ) -> None:
         given = body | {"current_password": "wrong password"}
@@ -102,12 +97,12 @@ class TestMe:
         response = await client.request(method, AUTH + path, json=given)
 
         assert response.status_code == 403
-        assert response.json()["type"] == "urn:problem-type:current-password-wrong"
+        assert response.json()["type"] == "urn:problem-type:incorrect-password"
         assert outbox == []
 
 
 class TestPassword:
-    async def test_change_ends_all_sign_ins(
+    async def test_change_revokes_all_sessions(
         self, client: AsyncClient, anonymous: AsyncClient, outbox: Outbox
     ) -> None:
         token = (await sign_in(anonymous, "ada@example.com")).json()["refresh_token"]
@@ -131,7 +126,7 @@ class TestForgottenPassword:
         await client.post(f"{AUTH}/forgot-password", json={"email": "ada@example.com"})
         return outbox.token_to("ada@example.com")
 
-    async def test_reset_ends_all_sign_ins(self, anonymous: AsyncClient, outbox: Outbox) -> None:
+    async def test_reset_revokes_all_sessions(self, anonymous: AsyncClient, outbox: Outbox) -> None:
         token = (await sign_in(anonymous, "ada@example.com")).json()["refresh_token"]
 
         assert await reset(anonymous, await self.ask(anonymous, outbox)) == 204
@@ -141,13 +136,13 @@ class TestForgottenPassword:
         signed_in = await sign_in(anonymous, "ada@example.com", NEW_PASSWORD)
         assert signed_in.status_code == 200
 
-    async def test_twice(self, anonymous: AsyncClient, outbox: Outbox) -> None:
+    async def test_token_is_single_use(self, anonymous: AsyncClient, outbox: Outbox) -> None:
         token = await self.ask(anonymous, outbox)
 
         assert await reset(anonymous, token) == 204
         assert await reset(anonymous, token, "yet another secret") == 400
 
-    async def test_after_the_password_changed(
+    async def test_after_a_change_of_password(
         self, client: AsyncClient, anonymous: AsyncClient, outbox: Outbox
     ) -> None:
         token = await self.ask(anonymous, outbox)
@@ -156,7 +151,7 @@ class TestForgottenPassword:
 
         assert await reset(anonymous, token) == 400
 
-    async def test_with_a_token_for_something_else(
+    async def test_token_for_another_purpose(
         self, anonymous: AsyncClient, user: User, settings: Settings
     ) -> None:
         verify = create_mail_token(Purpose.VERIFY_EMAIL, user, settings.auth)
@@ -170,7 +165,7 @@ class TestForgottenPassword:
 
         assert await reset(anonymous, create_mail_token(Purpose.RESET_PASSWORD, user, past)) == 400
 
-    async def test_same_answer_for_all(
+    async def test_same_response_for_all(
         self, anonymous: AsyncClient, session: AsyncSession, outbox: Outbox
     ) -> None:
         await create_user(session, email="gone@example.com", is_active=False)
@@ -191,14 +186,14 @@ class TestVerification:
         body = {"email": "ada@example.com"}
         return (await client.post(f"{AUTH}/verify-email/request", json=body)).status_code
 
-    async def test_twice(self, anonymous: AsyncClient, outbox: Outbox) -> None:
+    async def test_token_is_single_use(self, anonymous: AsyncClient, outbox: Outbox) -> None:
         await self.ask(anonymous)
         token = outbox.token_to("ada@example.com")
 
         assert await confirm(anonymous, token) == 204
         assert await confirm(anonymous, token) == 400
 
-    async def test_no_mail_to_those_who_are_confirmed_or_unknown(
+    async def test_no_email_to_verified_or_unknown_addresses(
         self, anonymous: AsyncClient, outbox: Outbox
     ) -> None:
         await self.ask(anonymous)
@@ -213,5 +208,5 @@ class TestVerification:
         assert outbox == []
 
     @pytest.mark.parametrize("token", ["", "nonsense", "a.b.c", "x" * 2_000])
-    async def test_something_else(self, anonymous: AsyncClient, token: str) -> None:
+    async def test_invalid(self, anonymous: AsyncClient, token: str) -> None:
         assert await confirm(anonymous, token) == 400

@@ -1,4 +1,5 @@
 import asyncio
+from collections.abc import Iterator
 
 import pytest
 from sqlalchemy import delete
@@ -14,50 +15,60 @@ TWICE = f"{PASSWORD}\n{PASSWORD}\n"
 
 
 @pytest.fixture(autouse=True)
-def empty(monkeypatch: pytest.MonkeyPatch, database_url: str):  # type: ignore[no-untyped-def]  # noqa: ANN201
+def no_users(monkeypatch: pytest.MonkeyPatch, database_url: str) -> Iterator[None]:
     monkeypatch.setenv("APP_ENVIRONMENT", "development")
     monkeypatch.setenv("DATABASE_URL", database_url)
     yield
 
     async def clear() -> None:
-        async with users.users_at(database_url) as service:
+        async with users.users_of(database_url) as service:
             await service.session.execute(delete(User))
 
     asyncio.run(clear())
 
 
-def run(*arguments: str, given: str = "", code: int = 0) -> str:
-    result = runner.invoke(app, ["users", *arguments], input=given)
+def run(*arguments: str, stdin: str = "", code: int = 0) -> str:
+    result = runner.invoke(app, ["users", *arguments], input=stdin)
     assert result.exit_code == code, result.output
     assert PASSWORD not in result.output
     return result.output
 
 
 def test_life_of_an_account() -> None:
-    assert "ada@example.com" in run("create", "Ada@Example.com", "--superuser", given=TWICE)
-    run("create", "eve@example.com", given=TWICE)
-    assert "is a superuser" in run("promote", "EVE@example.com")
-    assert "Set the password" in run("reset-password", "eve@example.com", given=TWICE)
+    assert "ada@example.com" in run("create", "Ada@Example.com", "--superuser", stdin=TWICE)
+    run("create", "eve@example.com", stdin=TWICE)
+    assert "is now a superuser" in run("promote", "EVE@example.com")
+    assert "Set the password" in run("reset-password", "eve@example.com", stdin=TWICE)
 
+    assert "last active superuser" not in run("deactivate", "eve@example.com")
+    assert "is now active" in run("activate", "eve@example.com")
+    run("deactivate", "ada@example.com")
+    assert "last active superuser" in run("deactivate", "eve@example.com", code=1)
     listed = run("list")
 
     assert listed.index("eve@example.com") < listed.index("ada@example.com")
 
 
-def test_account_that_is_there_already() -> None:
-    run("create", "ada@example.com", given=TWICE)
+def test_existing_account() -> None:
+    run("create", "ada@example.com", stdin=TWICE)
 
-    assert "There is an account" in run("create", "ADA@example.com", given=TWICE, code=1)
+    assert "already has an account" in run("create", "ADA@example.com", stdin=TWICE, code=1)
 
 
-def test_nobody() -> None:
+def test_unknown_account() -> None:
     assert "no account" in run("promote", "nobody@example.com", code=1)
-    assert "no account" in run("reset-password", "nobody@example.com", given=TWICE, code=1)
+    assert "no account" in run("reset-password", "nobody@example.com", stdin=TWICE, code=1)
 
 
-def test_no_address() -> None:
-    assert "no e-mail address" in run("create", "nobody", code=1)
+def test_invalid_address() -> None:
+    assert "not a valid email address" in run("create", "nobody", code=1)
 
 
 def test_short_password() -> None:
-    assert "8 to 128" in run("create", "ada@example.com", given="short\nshort\n", code=1)
+    assert "8 to 128" in run("create", "ada@example.com", stdin="short\nshort\n", code=1)
+
+
+def test_common_password() -> None:
+    twice = "password\npassword\n"
+
+    assert "too common" in run("create", "ada@example.com", stdin=twice, code=1)

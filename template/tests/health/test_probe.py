@@ -9,17 +9,17 @@ from app.health import probe
 
 class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
-        good = self.path == "/health/live"
-        self.send_response(200 if good else 503)
+        healthy = self.path == "/health/live"
+        self.send_response(200 if healthy else 503)
         self.end_headers()
-        self.wfile.write(b"fine" if good else b"the server is down")
+        self.wfile.write(b"fine" if healthy else b"unavailable")
 
     def log_message(self, *_: object) -> None:
         pass
 
 
 @pytest.fixture(autouse=True)
-def answering(monkeypatch: pytest.MonkeyPatch) -> Iterator[HTTPServer]:
+def health_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[HTTPServer]:
     with HTTPServer(("127.0.0.1", 0), Handler) as server:
         monkeypatch.delenv("PORT", raising=False)
         monkeypatch.setenv("APP_PORT", str(server.server_port))
@@ -28,22 +28,24 @@ def answering(monkeypatch: pytest.MonkeyPatch) -> Iterator[HTTPServer]:
         server.shutdown()
 
 
-def test_good_and_bad() -> None:
-    assert probe.ask("live") == (True, "fine")
-    assert probe.ask("ready") == (False, "the server is down")
+def test_healthy_and_unhealthy() -> None:
+    assert probe.check("live") == (True, "fine")
+    assert probe.check("ready") == (False, "unavailable")
 
 
-def test_port_that_a_host_gives(answering: HTTPServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PORT", str(answering.server_port))
+def test_port_variable_of_hosting_providers(
+    health_server: HTTPServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PORT", str(health_server.server_port))
     monkeypatch.setenv("APP_PORT", "1")
 
-    assert probe.ask("live") == (True, "fine")
+    assert probe.check("live") == (True, "fine")
 
 
-def test_nobody_there(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_server(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("APP_PORT", "1")
 
-    good, answer = probe.ask("live")
+    healthy, body = probe.check("live")
 
-    assert not good
-    assert "refused" in answer
+    assert not healthy
+    assert "refused" in body

@@ -3,18 +3,18 @@ from typing import NoReturn
 
 import pytest
 from fastapi import FastAPI
-from httpx2 import ASGITransport, AsyncClient
 
 from app.health import router
+from tests.conftest import client_of
 
 
 async def get(app: FastAPI, path: str) -> tuple[int, dict[str, object]]:
-    async with AsyncClient(transport=ASGITransport(app), base_url="http://test") as client:
+    async with client_of(app) as client:
         response = await client.get(path)
     return response.status_code, response.json()
 
 
-async def broken() -> NoReturn:
+async def failing() -> NoReturn:
     raise ConnectionRefusedError
 
 
@@ -33,8 +33,8 @@ async def test_ready(app: FastAPI) -> None:
     assert body["status"] == "ok"
 
 
-@pytest.mark.parametrize("check", [broken, hanging])
-async def test_not_ready_names_what_is_down(
+@pytest.mark.parametrize("check", [failing, hanging])
+async def test_not_ready(
     app: FastAPI, monkeypatch: pytest.MonkeyPatch, check: router.Check
 ) -> None:
     monkeypatch.setattr(router, "CHECK_SECONDS", 0.5)

@@ -1,8 +1,8 @@
 import pytest
 
-from app.items.service import STORE
+from app.items.store import ITEMS
 
 
 @pytest.fixture(autouse=True)
 def empty_store() -> None:
-    STORE.clear()
+    ITEMS.clear()

@@ -1,29 +1,26 @@
 import pytest
 from fastapi import FastAPI
 from httpx2 import AsyncClient
+from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.auth.tokens import create_access_token
+from app.auth.models import User
 from app.config import Settings
-from tests.auth.factories import create_user
+from app.items import models
+from tests.auth.factories import access_token, create_user
 from tests.conftest import client_of
-from tests.items.factories import CHANGE, create_item
+from tests.items.factories import CHANGES, create_item
 
 ITEMS = "/api/v1/items"
+ITEM = f"{ITEMS}/370f3d98-7397-4ddb-8f31-0102f2a9a3dc"
 
 
 @pytest.mark.parametrize(
     ("method", "path"),
-    [
-        ("GET", ITEMS),
-        ("POST", ITEMS),
-        ("GET", f"{ITEMS}/370f3d98-7397-4ddb-8f31-0102f2a9a3dc"),
-        ("PATCH", f"{ITEMS}/370f3d98-7397-4ddb-8f31-0102f2a9a3dc"),
-        ("DELETE", f"{ITEMS}/370f3d98-7397-4ddb-8f31-0102f2a9a3dc"),
-    ],
+    [("GET", ITEMS), ("POST", ITEMS), ("GET", ITEM), ("PATCH", ITEM), ("DELETE", ITEM)],
 )
 async def test_anonymous(anonymous: AsyncClient, method: str, path: str) -> None:
-    body = CHANGE if method in {"POST", "PATCH"} else None
+    body = CHANGES if method in {"POST", "PATCH"} else None
     response = await anonymous.request(method, path, json=body)
 
     assert response.status_code == 401
@@ -37,15 +34,24 @@ async def test_other_users_item(
     item = await create_item(client)
     assert (await client.get(f"{ITEMS}/{item['id']}")).status_code == 200
     other = await create_user(session, email="eve@example.com")
-    token = create_access_token(other, settings.auth)
+    token = await access_token(session, other, settings)
 
     async with client_of(app, authorization=f"Bearer {token}") as eve:
         page = (await eve.get(ITEMS)).json()
         read = await eve.get(f"{ITEMS}/{item['id']}")
-        changed = await eve.patch(f"{ITEMS}/{item['id']}", json=CHANGE)
+        updated = await eve.patch(f"{ITEMS}/{item['id']}", json=CHANGES)
         deleted = await eve.delete(f"{ITEMS}/{item['id']}")
 
     assert page["data"] == []
-    # 404 and not 403, which would tell that there is one.
-    assert [r.status_code for r in (read, changed, deleted)] == [404, 404, 404]
+    # A 403 would reveal that the item exists.
+    assert [r.status_code for r in (read, updated, deleted)] == [404, 404, 404]
     assert (await client.get(f"{ITEMS}/{item['id']}")).json() == item
+
+
+async def test_deleted_user(client: AsyncClient, session: AsyncSession, user: User) -> None:
+    await create_item(client)
+
+    await session.delete(user)
+    await session.flush()
+
+    assert await session.scalar(select(func.count()).select_from(models.Item)) == 0

@@ -24,6 +24,6 @@ def test_round_trip() -> None:
         base64.urlsafe_b64encode(f"0001-01-01T00:00:00+23:59 {UUID(int=1)}".encode()).decode(),
     ],
 )
-def test_something_else(text: str) -> None:
-    with pytest.raises(ValueError, match="is no cursor"):
+def test_invalid(text: str) -> None:
+    with pytest.raises(ValueError, match="is not a cursor"):
         Cursor.decode(text)

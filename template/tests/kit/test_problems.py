@@ -4,11 +4,11 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, FastAPI
 from httpx2 import ASGITransport, AsyncClient
 
-from app.kit.problems import Problem, install, raises
+from app.kit.problems import Problem, add_problem_handlers, raises
 
 
 class TeapotBusy(Problem):
-    """It is short and stout."""
+    """The teapot is in use."""
 
     status = HTTPStatus.IM_A_TEAPOT
 
@@ -22,7 +22,7 @@ async def valid_pot(pot: int) -> int:
 
 def tea_app() -> FastAPI:
     app = FastAPI()
-    install(app)
+    add_problem_handlers(app)
     router = APIRouter()
 
     @router.get("/tea/{pot}")
@@ -33,10 +33,12 @@ def tea_app() -> FastAPI:
     return app
 
 
-async def test_what_a_dependency_raises_is_answered() -> None:
-    transport = ASGITransport(tea_app())
-    async with AsyncClient(transport=transport, base_url="http://test") as client:
-        response = await client.get("/api/tea/1")
+def client() -> AsyncClient:
+    return AsyncClient(transport=ASGITransport(tea_app()), base_url="http://test")
+
+
+async def test_response() -> None:
+    response = await client().get("/api/tea/1")
 
     assert response.status_code == 418
     assert response.headers["content-type"] == "application/problem+json"
@@ -44,21 +46,19 @@ async def test_what_a_dependency_raises_is_answered() -> None:
         "type": "urn:problem-type:teapot-busy",
         "title": "Teapot busy",
         "status": 418,
-        "detail": "It is short and stout.",
+        "detail": "The teapot is in use.",
     }
 
 
-def test_what_a_dependency_raises_is_declared() -> None:
+def test_schema() -> None:
     responses = tea_app().openapi()["paths"]["/api/tea/{pot}"]["get"]["responses"]
 
-    assert responses["418"]["description"] == "It is short and stout."
+    assert responses["418"]["description"] == "The teapot is in use."
     assert list(responses["418"]["content"]) == ["application/problem+json"]
 
 
-async def test_invalid_parts_are_named_but_not_repeated() -> None:
-    transport = ASGITransport(tea_app())
-    async with AsyncClient(transport=transport, base_url="http://test") as client:
-        response = await client.get("/api/tea/secret-thing")
+async def test_invalid_parameter_without_its_value() -> None:
+    response = await client().get("/api/tea/secret-thing")
 
     assert response.status_code == 422
     assert response.json()["errors"] == [

@@ -1,9 +1,9 @@
 import pytest
-from fastapi import FastAPI
 from limits.aio.storage import MemoryStorage
+from limits.aio.strategies import MovingWindowRateLimiter
 
 from app.kit.problems import ServiceUnavailable
-from app.kit.rate_limit import Limit, Limiter, TooManyRequests, connected, network_of
+from app.kit.rate_limit import Limit, Limiter, TooManyRequests, client_network
 
 ONCE = Limit("try", address="1/minute", account="2/minute")
 
@@ -17,33 +17,31 @@ ONCE = Limit("try", address="1/minute", account="2/minute")
         ("unknown", "unknown"),
     ],
 )
-def test_whom_an_address_belongs_to(address: str, network: str) -> None:
-    assert network_of(address) == network
+def test_client_network(address: str, network: str) -> None:
+    assert client_network(address) == network
 
 
-async def test_addresses_and_accounts_are_counted_apart() -> None:
-    app = FastAPI()
-    async with connected(app, MemoryStorage(), enabled=True):
-        windows = app.state.rate_limiter
-        await Limiter(windows, "192.0.2.1").count(ONCE, account="ada")
-        await Limiter(windows, "192.0.2.2").count(ONCE, account="ada")
+async def test_addresses_and_accounts() -> None:
+    limiter = MovingWindowRateLimiter(MemoryStorage())
+    await Limiter(limiter, "192.0.2.1").hit(ONCE, account="ada")
+    await Limiter(limiter, "192.0.2.2").hit(ONCE, account="ada")
 
-        with pytest.raises(TooManyRequests) as caught:
-            await Limiter(windows, "192.0.2.1").count(ONCE)
-        with pytest.raises(TooManyRequests):
-            await Limiter(windows, "192.0.2.3").count(ONCE, account="ada")
-        await Limiter(windows, "192.0.2.4").count(ONCE, account="grace")
+    with pytest.raises(TooManyRequests) as caught:
+        await Limiter(limiter, "192.0.2.1").hit(ONCE)
+    with pytest.raises(TooManyRequests):
+        await Limiter(limiter, "192.0.2.3").hit(ONCE, account="ada")
+    await Limiter(limiter, "192.0.2.4").hit(ONCE, account="grace")
 
     assert 0 < int(caught.value.headers["Retry-After"]) <= 60
 
 
-async def test_closed_when_the_counters_do_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def refuse(*_: object, **__: object) -> bool:
+async def test_unavailable_counters(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def fail(*_: object, **__: object) -> bool:
         raise ConnectionRefusedError
 
-    app = FastAPI()
     storage = MemoryStorage()
-    monkeypatch.setattr(storage, "acquire_entry", refuse)
-    async with connected(app, storage, enabled=True):
-        with pytest.raises(ServiceUnavailable):
-            await Limiter(app.state.rate_limiter, "192.0.2.1").count(ONCE)
+    monkeypatch.setattr(storage, "acquire_entry", fail)
+    limiter = MovingWindowRateLimiter(storage)
+
+    with pytest.raises(ServiceUnavailable):
+        await Limiter(limiter, "192.0.2.1").hit(ONCE)

@@ -1,19 +1,35 @@
 import socket
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from datetime import timedelta
 
 import pytest
+from fakeredis import FakeAsyncRedis
 from fastapi import FastAPI
 from pydantic import BaseModel, SecretStr, ValidationError
-from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.asyncio import Redis
 
-from app.config import RedisSettings, Settings
-from app.kit.redis import cache, cached, connected
-from app.kit.settings import SettingsError
+from app.config import RedisSettings
+from app.kit.redis import Cache, create_client, redis_lifespan
 from tests.redis_server import redis_server
 
 
 class Counted(BaseModel):
     number: int
+
+
+class Counter:
+    """Counts how often a value is created."""
+
+    def __init__(self, cache: Cache) -> None:
+        self.cache = cache
+        self.created = 0
+
+    async def create(self) -> Counted:
+        self.created += 1
+        return Counted(number=self.created)
+
+    async def get(self, ttl: timedelta = timedelta(minutes=1)) -> int:
+        return (await self.cache.get_or_set("counted", Counted, self.create, ttl=ttl)).number
 
 
 @pytest.fixture(scope="module")
@@ -22,63 +38,73 @@ def redis_url() -> Iterator[str]:
         yield url
 
 
-@pytest.fixture
-def bare(app: FastAPI) -> Iterator[FastAPI]:
-    """An application without a connection; that of the other tests is put back afterwards."""
-    made = FastAPI()
-    made.state.readiness_checks = {}
-    yield made
-    cache.setup("mem://", pickle_type="json")
+@pytest.fixture(params=["memory", "server"])
+async def redis(request: pytest.FixtureRequest) -> AsyncIterator[Redis]:
+    if request.param == "memory":
+        client: Redis = FakeAsyncRedis(decode_responses=True)
+    else:
+        url = request.getfixturevalue("redis_url")
+        client = create_client(RedisSettings(url=SecretStr(url)))
+    await client.flushall()
+    yield client
+    await client.aclose()
 
 
-def test_production_needs_a_url() -> None:
-    with pytest.raises(SettingsError, match="REDIS_URL: is not set; set it to a URL"):
-        Settings.load(None)
+def test_missing_url() -> None:
+    [issue] = RedisSettings().production_issues()
+
+    assert issue.variable == "REDIS_URL"
+    with pytest.raises(ValueError, match="REDIS_URL"):
+        create_client(RedisSettings())
 
 
 @pytest.mark.parametrize("url", ["localhost:6379", "http://localhost"])
-def test_url_of_something_else(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
-    monkeypatch.setenv("REDIS_URL", url)
-
+def test_invalid_url(url: str) -> None:
     with pytest.raises(ValidationError, match="such as redis://"):
-        RedisSettings()
+        RedisSettings(url=SecretStr(url))
 
 
-async def use(app: FastAPI, settings: RedisSettings) -> list[int]:
-    calls = 0
+async def test_client(redis: Redis) -> None:
+    app = FastAPI()
+    app.state.readiness_checks = {}
 
-    @cached(Counted, ttl="1m", key="counted:{name}")
-    async def count(name: str) -> Counted:
-        nonlocal calls
-        calls += 1
-        return Counted(number=calls)
-
-    async with connected(app, settings):
+    async with redis_lifespan(app, redis):
         await app.state.readiness_checks["redis"]()
         await app.state.redis.set("greeting", "hello")
         assert await app.state.redis.get("greeting") == "hello"
-        numbers = [(await count("a")).number, (await count("a")).number]
-        await cache.delete("counted:a")
-        return [*numbers, (await count("a")).number]
 
 
-async def test_in_memory(bare: FastAPI) -> None:
-    assert await use(bare, RedisSettings()) == [1, 1, 2]
+class TestCache:
+    async def test_hit(self, redis: Redis) -> None:
+        counter = Counter(Cache(redis))
 
+        assert [await counter.get(), await counter.get()] == [1, 1]
 
-async def test_with_a_server(bare: FastAPI, redis_url: str) -> None:
-    assert await use(bare, RedisSettings(url=SecretStr(redis_url))) == [1, 1, 2]
+    async def test_delete(self, redis: Redis) -> None:
+        counter = Counter(Cache(redis))
+        await counter.get()
 
+        await counter.cache.delete("counted")
 
-async def test_server_that_is_gone_counts_as_an_empty_cache(bare: FastAPI) -> None:
-    @cached(Counted, ttl="1m", key="counted:{name}")
-    async def count(name: str) -> Counted:
-        return Counted(number=1)
+        assert await counter.get() == 2
 
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))  # bound, but nobody listens
-        url = f"redis://127.0.0.1:{taken.getsockname()[1]}/0"
-        async with connected(bare, RedisSettings(url=SecretStr(url))):
-            assert (await count("a")).number == 1
-            with pytest.raises(RedisConnectionError):
-                await bare.state.readiness_checks["redis"]()
+    async def test_time_to_live(self, redis: Redis) -> None:
+        await Counter(Cache(redis)).get(ttl=timedelta(minutes=1))
+
+        assert 0 < await redis.ttl("counted") <= 60
+
+    async def test_value_with_another_schema(self, redis: Redis) -> None:
+        await redis.set("counted", '{"count": 7}')
+
+        assert await Counter(Cache(redis)).get() == 1
+
+    async def test_unavailable_server(self) -> None:
+        with socket.socket() as unused:
+            unused.bind(("127.0.0.1", 0))  # it does not listen
+            url = f"redis://127.0.0.1:{unused.getsockname()[1]}/0"
+            client = create_client(RedisSettings(url=SecretStr(url)))
+            counter = Counter(Cache(client))
+
+            assert [await counter.get(), await counter.get()] == [1, 2]
+            await counter.cache.delete("counted")
+            await client.aclose()

@@ -1,66 +1,98 @@
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import Depends
+from fastapi import Depends, Request
 from fastapi.security import OAuth2PasswordBearer
+from sqlalchemy import func, select
 
+from app.auth import models
+from app.auth.events import SecurityLogDep
 from app.auth.exceptions import NotAuthenticated, SuperuserRequired, UserNotFound
-from app.auth.models import User
-from app.auth.refresh import RefreshTokenService
 from app.auth.service import UserService
+from app.auth.sessions import SessionService
 from app.auth.tokens import read_access_token
-from app.database import SessionDep
-from app.kit.problems import raises
-from app.kit.routing import async_dependency
+from app.database import SessionDep, read_session
+from app.kit.problems import ServiceUnavailable, raises
 from app.kit.state import SettingsDep
 
-# Relative, so that the Authorize button works behind a proxy's prefix too.
+# A relative URL, so that the Authorize button works behind a proxy that adds a prefix.
 bearer = OAuth2PasswordBearer(tokenUrl="api/v1/auth/token", auto_error=False)
 
-Users = Annotated[UserService, Depends(async_dependency(UserService))]
-RefreshTokens = Annotated[RefreshTokenService, Depends(async_dependency(RefreshTokenService))]
+
+async def get_session_service(
+    session: SessionDep, settings: SettingsDep, log: SecurityLogDep
+) -> SessionService:
+    """Return the session service."""
+    return SessionService(session, settings, log)
 
 
-@raises(NotAuthenticated)
-async def get_current_user(
-    token: Annotated[str | None, Depends(bearer)], session: SessionDep, settings: SettingsDep
-) -> User:
-    """Give a request the user who makes it.
+Sessions = Annotated[SessionService, Depends(get_session_service)]
+
+
+async def get_user_service(
+    session: SessionDep, settings: SettingsDep, log: SecurityLogDep
+) -> UserService:
+    """Return the user service."""
+    return UserService(session, settings, log)
+
+
+Users = Annotated[UserService, Depends(get_user_service)]
+
+
+async def get_access_session_id(
+    token: Annotated[str | None, Depends(bearer)], settings: SettingsDep
+) -> UUID | None:
+    """Return the ID of the session that the access token names, if the token is valid."""
+    return read_access_token(token, settings.auth) if token else None
+
+
+CurrentSessionId = Annotated[UUID | None, Depends(get_access_session_id)]
+
+
+@raises(NotAuthenticated, ServiceUnavailable)
+async def get_current_user(request: Request, session_id: CurrentSessionId) -> models.User:
+    """Return the authenticated user. To change it, lock it: `users.lock(user.id)`.
 
     Raises:
-        NotAuthenticated: There is no valid token, or its user is gone, deactivated or signed out.
+        NotAuthenticated: The access token is missing, invalid or revoked, or the user is inactive.
     """
-    access = read_access_token(token, settings.auth) if token else None
-    user = await session.get(User, access.user_id) if access else None
-    if user is None or access is None or not user.is_active:
+    if session_id is None:
         raise NotAuthenticated
-    if user.token_version != access.version:
+    statement = select(models.User).join(models.Session, models.Session.user_id == models.User.id)
+    alive = (
+        (models.Session.id == session_id)
+        & (models.Session.expires_at > func.now())
+        & models.User.is_active
+    )
+    async with read_session(request.app) as session:
+        user = await session.scalar(statement.where(alive))
+    if user is None:
         raise NotAuthenticated
     return user
 
 
-CurrentUser = Annotated[User, Depends(get_current_user)]
+CurrentUser = Annotated[models.User, Depends(get_current_user)]
 
 
 @raises(SuperuserRequired)
-async def get_superuser(user: CurrentUser) -> User:
-    """Give a request the superuser who makes it.
+async def get_superuser(user: CurrentUser) -> models.User:
+    """Return the authenticated user, who must be a superuser.
 
     Raises:
-        SuperuserRequired: It is somebody else.
+        SuperuserRequired: The user is not a superuser.
     """
     if not user.is_superuser:
         raise SuperuserRequired
     return user
 
 
-Superuser = Annotated[User, Depends(get_superuser)]
+Superuser = Annotated[models.User, Depends(get_superuser)]
 
 
 @raises(UserNotFound)
-async def valid_user_id(user_id: UUID, _superuser: Superuser, users: Users) -> User:
-    """Turn the id in the path into the user, for superusers."""
-    return await users.find(user_id)
+async def valid_user_id(user_id: UUID, _superuser: Superuser, users: Users) -> models.User:
+    """Return the user with the ID in the path, for superusers."""
+    return await users.get(user_id)
 
 
-ValidUser = Annotated[User, Depends(valid_user_id)]
+ValidUser = Annotated[models.User, Depends(valid_user_id)]

@@ -1,10 +1,19 @@
-import unicodedata
+from email_validator import validate_email
+
+MAX_EMAIL_LENGTH = 254  # RFC 5321, section 4.5.3.1
 
 
-def normalise_email(email: str) -> str:
-    """Write an address the one way in which it is stored and looked up.
+def normalize_email(email: str) -> str:
+    """Return the form in which an address is stored, looked up and used as a recipient.
 
-    `Ada@Example.com` and `ada@example.com` are one mailbox everywhere that matters. Compatibility
-    forms (NFKC) are folded too, or a look-alike could register beside the original.
+    `Ada@Example.com` and `ada@example.com` are the same mailbox in practice. The domain is in its
+    ASCII form (IDNA), and the part before it must be ASCII too: not every mail server supports more.
+
+    Args:
+        email: Address, as it was entered.
+
+    Raises:
+        ValueError: It is not one valid address.
     """
-    return unicodedata.normalize("NFKC", email).casefold()
+    valid = validate_email(email, check_deliverability=False, allow_smtputf8=False)
+    return f"{valid.local_part.lower()}@{valid.ascii_domain}"

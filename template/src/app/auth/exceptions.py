@@ -7,53 +7,67 @@ CHALLENGE = {"WWW-Authenticate": "Bearer"}
 
 
 class NotAuthenticated(Problem):
-    """Sign in first: there is no valid access token."""
+    """A valid access token is required. Sign in first."""
 
     status = HTTPStatus.UNAUTHORIZED
     HEADERS: ClassVar[dict[str, str]] = CHALLENGE
 
 
-class WrongCredentials(Problem):
-    """The e-mail address or the password is wrong."""
+class InvalidCredentials(Problem):
+    """The email address or the password is incorrect."""
 
     status = HTTPStatus.UNAUTHORIZED
     HEADERS: ClassVar[dict[str, str]] = CHALLENGE
+    # The failure is recorded.
+    commits = True
 
 
-class RefreshTokenInvalid(Problem):
-    """Sign in again: the refresh token is used up, expired or revoked."""
+class InvalidRefreshToken(Problem):
+    """The refresh token is used, expired or revoked. Sign in again."""
 
     status = HTTPStatus.UNAUTHORIZED
     HEADERS: ClassVar[dict[str, str]] = CHALLENGE
-    # What it has revoked stays revoked.
+    # If the token was used before, its session is revoked.
     commits = True
 
 
 class EmailNotVerified(Problem):
-    """Confirm the e-mail address first, by the link in the mail."""
+    """The email address is not verified. Open the link in the email first."""
 
     status = HTTPStatus.FORBIDDEN
 
 
 class SuperuserRequired(Problem):
-    """Only superusers may do this."""
+    """Only superusers can do this."""
 
     status = HTTPStatus.FORBIDDEN
 
 
-class CurrentPasswordWrong(Problem):
-    """The current password is wrong."""
+class IncorrectPassword(Problem):
+    """The current password is incorrect."""
 
     status = HTTPStatus.FORBIDDEN
 
 
-class MailTokenInvalid(Problem):
-    """The link is no longer good: it is used, expired, or replaced. Ask for another."""
+class InvalidMailToken(Problem):
+    """The link is used, expired or replaced by a newer one. Request another email."""
 
     status = HTTPStatus.BAD_REQUEST
 
 
+class SessionNotFound(Problem):
+    """The session does not exist."""
+
+    status = HTTPStatus.NOT_FOUND
+
+
+class LastSuperuser(Problem):
+    """This is the last active superuser. Promote another user first."""
+
+    status = HTTPStatus.CONFLICT
+
+
 class UserNotFound(Problem):
-    """There is no such user."""
+    """The user does not exist."""
 
     status = HTTPStatus.NOT_FOUND

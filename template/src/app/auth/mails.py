@@ -1,76 +1,78 @@
-"""What accounts write to people."""
+"""The emails about accounts."""
 
 from urllib.parse import urlencode
 
-from app.auth.models import User
+from app.auth import models
 from app.auth.tokens import Purpose, create_mail_token
-from app.config import SLUG, Settings
+from app.config import Settings
 from app.kit.mail import Mail
 
+IGNORE = "If you didn't request this, you can ignore this email."
 
-def verify_email(settings: Settings, user: User, *, email: str | None = None) -> Mail:
-    """Ask to confirm an address: by default the user's, or the one that is to be."""
+
+def verify_email(settings: Settings, user: models.User, *, email: str | None = None) -> Mail:
+    """Return the email with the link that verifies an address.
+
+    Args:
+        settings: Provides the name of the application and the URL of the front end.
+        user: The account.
+        email: The new address, for a change of address; by default the address of the account.
+    """
     return Mail(
-        subject="Confirm your e-mail address",
-        paragraphs=(
-            f"Somebody, probably you, gave this address to {SLUG}.",
-            "If it was not you, there is nothing to do.",
-        ),
+        subject="Confirm your email address",
+        paragraphs=(f"Confirm your email address for {settings.app.name}.", IGNORE),
         link=_link(settings, Purpose.VERIFY_EMAIL, user, email),
-        action="Confirm the address",
+        action="Confirm email address",
     )
 
 
-def already_registered(links_to: str) -> Mail:
-    """Tell somebody who registers again that there is no need to."""
+def already_registered(settings: Settings) -> Mail:
+    """Return the email for a registration with the address of an existing account."""
     return Mail(
-        subject="You have an account already",
+        subject="You already have an account",
         paragraphs=(
-            f"Somebody, probably you, tried to register at {SLUG} with this address.",
-            "There is an account: sign in, or set a new password if you have forgotten it.",
+            f"You tried to create an account for {settings.app.name}, but this address already has one.",
+            f"Sign in, or reset your password if you forgot it. {IGNORE}",
         ),
-        link=f"{links_to}/forgot-password",
-        action="Set a new password",
+        link=f"{settings.mail.links_to}/forgot-password",
+        action="Reset password",
     )
 
 
-def reset_password(settings: Settings, user: User) -> Mail:
-    """Let somebody set a new password."""
+def reset_password(settings: Settings, user: models.User) -> Mail:
+    """Return the email with the link that resets a password."""
     return Mail(
-        subject="Set a new password",
-        paragraphs=(
-            f"Somebody, probably you, asked for a new password at {SLUG}.",
-            "If it was not you, there is nothing to do: the old one goes on.",
-        ),
+        subject="Reset your password",
+        paragraphs=(f"Reset your password for {settings.app.name}.", IGNORE),
         link=_link(settings, Purpose.RESET_PASSWORD, user),
-        action="Set a new password",
+        action="Reset password",
     )
 
 
-def password_changed(links_to: str) -> Mail:
-    """Tell the owner, in case it was somebody else."""
+def password_changed(settings: Settings) -> Mail:
+    """Return the notification about a changed password."""
     return Mail(
         subject="Your password was changed",
         paragraphs=(
-            f"The password of your account at {SLUG} was changed, and you are signed out everywhere.",
-            "If it was not you, set a new one now.",
+            f"Your password for {settings.app.name} was changed, and all devices were signed out.",
+            "If you didn't do this, reset your password now.",
         ),
-        link=f"{links_to}/forgot-password",
-        action="Set a new password",
+        link=f"{settings.mail.links_to}/forgot-password",
+        action="Reset password",
     )
 
 
-def email_changed(new: str) -> Mail:
-    """Tell the old address, in case it was somebody else."""
+def email_changed(settings: Settings, new: str) -> Mail:
+    """Return the notification about a changed address, for the previous address."""
     return Mail(
-        subject="Your e-mail address was changed",
+        subject="Your email address was changed",
         paragraphs=(
-            f"Your account at {SLUG} now has the address {new}.",
-            "If it was not you, answer this mail.",
+            f"The email address of your {settings.app.name} account was changed to {new}.",
+            "If you didn't do this, reply to this email.",
         ),
     )
 
 
-def _link(settings: Settings, purpose: Purpose, user: User, email: str | None = None) -> str:
+def _link(settings: Settings, purpose: Purpose, user: models.User, email: str | None = None) -> str:
     token = create_mail_token(purpose, user, settings.auth, email=email)
     return f"{settings.mail.links_to}/{purpose}?{urlencode({'token': token})}"

@@ -1,215 +1,278 @@
-"""Accounts and sign-ins."""
+"""Accounts and sessions."""
 
 from typing import Annotated
+from uuid import UUID
 
-from fastapi import Depends, Response, status
-from fastapi.security import OAuth2PasswordRequestForm
+from fastapi import Form, Response, status
 
-from app.auth import constants, mails
-from app.auth.dependencies import CurrentUser, RefreshTokens, Users
-from app.auth.emails import normalise_email
+from app.auth import constants, mails, models, schemas
+from app.auth.dependencies import CurrentSessionId, CurrentUser, Sessions, Users
+from app.auth.events import SecurityLogDep
 from app.auth.exceptions import (
-    CurrentPasswordWrong,
     EmailNotVerified,
-    MailTokenInvalid,
-    RefreshTokenInvalid,
-    WrongCredentials,
+    IncorrectPassword,
+    InvalidCredentials,
+    InvalidMailToken,
+    InvalidRefreshToken,
+    LastSuperuser,
+    SessionNotFound,
 )
-from app.auth.models import User as UserRow
-from app.auth.schemas import (
-    Deletion,
-    EmailAddress,
-    EmailChange,
-    EmailConfirmation,
-    Notice,
-    PasswordChange,
-    PasswordReset,
-    RefreshToken,
-    TokenPair,
-    User,
-    UserCreate,
-)
+from app.auth.sign_in import find_account, sign_in
 from app.auth.tokens import create_access_token
 from app.config import Settings
 from app.kit.mail import MailerDep
+from app.kit.pagination import Page, PageQuery
 from app.kit.problems import raises
 from app.kit.rate_limit import LimiterDep
-from app.kit.routing import Router, async_dependency
+from app.kit.routing import Router
 from app.kit.state import SettingsDep
 
 router = Router(prefix="/auth", tags=["auth"])
 
-SEE_MAIL = Notice(detail="If that is possible, a mail is on its way to this address.")
+CHECK_MAIL = schemas.Message(detail="If the address can be used, we have sent it an email.")
 
 
 def token_pair(
-    response: Response, user: UserRow, refresh_token: str, settings: Settings
-) -> TokenPair:
-    """Make the answer to a sign-in, which nobody may store (RFC 6749, section 5.1)."""
+    response: Response, session: models.Session, sessions: Sessions, settings: Settings
+) -> schemas.TokenPair:
+    """Create the response to a sign-in, which must not be cached (RFC 6749, section 5.1)."""
     response.headers["Cache-Control"] = "no-store"
-    return TokenPair(
-        access_token=create_access_token(user, settings.auth),
+    return schemas.TokenPair(
+        access_token=create_access_token(session, settings.auth),
         expires_in=settings.auth.access_token_minutes * 60,
-        refresh_token=refresh_token,
+        refresh_token=sessions.refresh_token(session),
     )
 
 
-@router.post("/register", status_code=status.HTTP_202_ACCEPTED)
+@router.post("/register", status_code=status.HTTP_202_ACCEPTED, summary="Create an account")
 async def register(
-    data: UserCreate, users: Users, mailer: MailerDep, limiter: LimiterDep, settings: SettingsDep
-) -> Notice:
-    """Open an account.
-
-    The answer is the same whether or not there was one; the mail tells.
-    """
-    await limiter.count(constants.REGISTER)
-    user = await users.register(data.email, data.password.get_secret_value())
-    if user:
-        mailer.send(mails.verify_email(settings, user), data.email)
-    else:
-        mailer.send(mails.already_registered(settings.mail.links_to), data.email)
-    return SEE_MAIL
-
-
-@router.post("/token")
-@raises(WrongCredentials, EmailNotVerified)
-async def create_token(
-    form: Annotated[
-        OAuth2PasswordRequestForm, Depends(async_dependency(OAuth2PasswordRequestForm))
-    ],
+    data: schemas.UserCreate,
     users: Users,
-    refresh_tokens: RefreshTokens,
+    mailer: MailerDep,
+    limiter: LimiterDep,
+    settings: SettingsDep,
+) -> schemas.Message:
+    """Create an account and send an email to verify the address.
+
+    The response is the same whether the address has an account or not.
+    """
+    await limiter.hit(constants.REGISTER)
+    allowed = await limiter.allows(constants.SEND_REGISTRATION, account=data.email)
+    user = await users.register(data.email, data.password.get_secret_value())
+    if allowed:
+        if user:
+            mailer.send(mails.verify_email(settings, user), data.email)
+        else:
+            mailer.send(mails.already_registered(settings), data.email)
+    return CHECK_MAIL
+
+
+@router.post("/token", summary="Sign in")
+@raises(InvalidCredentials, EmailNotVerified)
+async def create_token(
+    form: Annotated[schemas.TokenRequest, Form()],
+    users: Users,
     limiter: LimiterDep,
     settings: SettingsDep,
     response: Response,
-) -> TokenPair:
-    """Sign in: give the e-mail address as `username`."""
-    await limiter.count(constants.SIGN_IN, account=normalise_email(form.username))
-    user = await users.authenticate(form.username, form.password)
-    return token_pair(response, user, await refresh_tokens.issue(user), settings)
+) -> schemas.TokenPair:
+    """Sign in with an email address and a password."""
+    account = await find_account(users, form.username)
+    # An attacker cannot lock out the owner: addresses with a sign-in have counters of their own.
+    await limiter.hit(constants.SIGN_IN, account=account.limited_as)
+    session = await sign_in(users, account.user, form.password.get_secret_value())
+    return token_pair(response, session, users.sessions, settings)
 
 
-@router.post("/refresh")
-@raises(RefreshTokenInvalid)
+@router.post("/refresh", summary="Refresh the tokens")
+@raises(InvalidRefreshToken)
 async def refresh(
-    data: RefreshToken,
-    refresh_tokens: RefreshTokens,
+    data: schemas.RefreshToken,
+    sessions: Sessions,
     limiter: LimiterDep,
     settings: SettingsDep,
     response: Response,
-) -> TokenPair:
-    """Get the next pair of tokens. A refresh token that comes a second time ends the sign-in."""
-    await limiter.count(constants.REFRESH)
-    user, token = await refresh_tokens.rotate(data.refresh_token.get_secret_value())
-    return token_pair(response, user, token, settings)
+) -> schemas.TokenPair:
+    """Exchange a refresh token for a new pair of tokens.
+
+    Presenting a used refresh token revokes the session, except for some seconds after its use.
+    """
+    await limiter.hit(constants.REFRESH)
+    session = await sessions.refresh(data.refresh_token.get_secret_value())
+    return token_pair(response, session, sessions, settings)
 
 
-@router.post("/logout", status_code=status.HTTP_204_NO_CONTENT)
-async def logout(data: RefreshToken, refresh_tokens: RefreshTokens) -> None:
-    """Sign out: end the sign-in that the refresh token belongs to."""
-    await refresh_tokens.revoke(data.refresh_token.get_secret_value())
+@router.post("/logout", status_code=status.HTTP_204_NO_CONTENT, summary="Sign out")
+async def logout(data: schemas.RefreshToken, sessions: Sessions) -> None:
+    """Sign out: revoke the session of a refresh token."""
+    await sessions.sign_out(data.refresh_token.get_secret_value())
 
 
-@router.post("/logout-everywhere", status_code=status.HTTP_204_NO_CONTENT)
-async def logout_everywhere(user: CurrentUser, refresh_tokens: RefreshTokens) -> None:
-    """Sign out on all devices, at once."""
-    await refresh_tokens.revoke_all(user)
+@router.post(
+    "/logout-everywhere", status_code=status.HTTP_204_NO_CONTENT, summary="Sign out everywhere"
+)
+async def logout_everywhere(user: CurrentUser, users: Users) -> None:
+    """Sign out on all devices: revoke all sessions."""
+    await users.sign_out_everywhere(user)
 
 
-@router.get("/me")
-async def read_me(user: CurrentUser) -> User:
-    """Read the account that is signed in."""
-    return User.model_validate(user)
+@router.get("/sessions", summary="List your sessions")
+async def list_sessions(
+    user: CurrentUser, session_id: CurrentSessionId, sessions: Sessions
+) -> list[schemas.Session]:
+    """Return the sessions of the authenticated user, latest first."""
+    return await sessions.get_all(user, current=session_id)
 
 
-@router.patch("/me", status_code=status.HTTP_202_ACCEPTED)
-@raises(CurrentPasswordWrong)
+@router.delete(
+    "/sessions/{session_id}", status_code=status.HTTP_204_NO_CONTENT, summary="Revoke a session"
+)
+@raises(SessionNotFound)
+async def revoke_session(session_id: UUID, user: CurrentUser, sessions: Sessions) -> None:
+    """Sign out on one device: revoke a session and all of its tokens."""
+    await sessions.revoke(user, session_id)
+
+
+@router.get("/events", summary="List security events")
+async def list_events(
+    page: PageQuery, user: CurrentUser, log: SecurityLogDep
+) -> Page[schemas.SecurityEvent]:
+    """Return a page of the security events of the authenticated user, newest first."""
+    return await log.get_page(user.id, page)
+
+
+@router.get("/me", summary="Get your account")
+async def get_me(user: CurrentUser) -> schemas.User:
+    """Return the authenticated user."""
+    return schemas.User.model_validate(user)
+
+
+@router.patch("/me", status_code=status.HTTP_202_ACCEPTED, summary="Change your email address")
+@raises(IncorrectPassword)
 async def update_me(
-    data: EmailChange,
+    data: schemas.EmailChange,
     user: CurrentUser,
     users: Users,
     mailer: MailerDep,
     limiter: LimiterDep,
     settings: SettingsDep,
-) -> Notice:
-    """Change the e-mail address, as soon as the new one is confirmed by the link in the mail."""
-    await limiter.count(constants.ASK_FOR_MAIL, account=user.email)
-    await users.require_password(user, data.current_password.get_secret_value())
-    if await users.find_by_email(data.email) is None:
+) -> schemas.Message:
+    """Change the email address. The change takes effect when the new address is verified."""
+    await limiter.hit(constants.ENTER_PASSWORD, account=str(user.id))
+    await users.confirm_password(user, data.current_password.get_secret_value())
+    allowed = await limiter.allows(constants.SEND_EMAIL_CHANGE, account=data.email)
+    if allowed and await users.find_by_email(data.email) is None:
         mailer.send(mails.verify_email(settings, user, email=data.email), data.email)
-    return SEE_MAIL
+    return CHECK_MAIL
 
 
-@router.delete("/me", status_code=status.HTTP_204_NO_CONTENT)
-@raises(CurrentPasswordWrong)
-async def delete_me(data: Deletion, user: CurrentUser, users: Users, limiter: LimiterDep) -> None:
-    """Delete the account and all that belongs to it, for good."""
-    await limiter.count(constants.SIGN_IN, account=user.email)
-    await users.require_password(user, data.current_password.get_secret_value())
+@router.delete("/me", status_code=status.HTTP_204_NO_CONTENT, summary="Delete your account")
+@raises(IncorrectPassword, LastSuperuser)
+async def delete_me(
+    data: schemas.AccountDeletion, user: CurrentUser, users: Users, limiter: LimiterDep
+) -> None:
+    """Delete the account and all of its data."""
+    await limiter.hit(constants.ENTER_PASSWORD, account=str(user.id))
+    await users.confirm_password(user, data.current_password.get_secret_value())
     await users.delete(user)
 
 
-@router.put("/me/password", status_code=status.HTTP_204_NO_CONTENT)
-@raises(CurrentPasswordWrong)
+@router.put("/me/password", status_code=status.HTTP_204_NO_CONTENT, summary="Change your password")
+@raises(IncorrectPassword)
 async def change_password(
-    data: PasswordChange,
+    data: schemas.PasswordChange,
     user: CurrentUser,
     users: Users,
     mailer: MailerDep,
     limiter: LimiterDep,
     settings: SettingsDep,
 ) -> None:
-    """Change the password, and sign out everywhere."""
-    await limiter.count(constants.SIGN_IN, account=user.email)
-    await users.require_password(user, data.current_password.get_secret_value())
-    await users.set_password(user, data.new_password.get_secret_value())
-    mailer.send(mails.password_changed(settings.mail.links_to), user.email)
+    """Change the password and sign out on all devices."""
+    await limiter.hit(constants.ENTER_PASSWORD, account=str(user.id))
+    await users.change_password(
+        user, data.current_password.get_secret_value(), data.new_password.get_secret_value()
+    )
+    mailer.send(mails.password_changed(settings), user.email)
 
 
-@router.post("/verify-email/request", status_code=status.HTTP_202_ACCEPTED)
+@router.post(
+    "/verify-email/request",
+    status_code=status.HTTP_202_ACCEPTED,
+    summary="Request a verification email",
+)
 async def request_verification(
-    data: EmailAddress, users: Users, mailer: MailerDep, limiter: LimiterDep, settings: SettingsDep
-) -> Notice:
-    """Ask for another mail to confirm the address by."""
-    await limiter.count(constants.ASK_FOR_MAIL, account=data.email)
+    data: schemas.EmailRequest,
+    users: Users,
+    mailer: MailerDep,
+    limiter: LimiterDep,
+    settings: SettingsDep,
+) -> schemas.Message:
+    """Send another email to verify the address.
+
+    The response is the same whether the address has an account or not.
+    """
+    await limiter.hit(constants.REQUEST_MAIL)
+    allowed = await limiter.allows(constants.SEND_VERIFICATION, account=data.email)
     user = await users.find_by_email(data.email)
-    if user and user.is_active and not user.email_verified:
+    if allowed and user and user.is_active and not user.email_verified:
         mailer.send(mails.verify_email(settings, user), user.email)
-    return SEE_MAIL
+    return CHECK_MAIL
 
 
-@router.post("/verify-email/confirm", status_code=status.HTTP_204_NO_CONTENT)
-@raises(MailTokenInvalid)
+@router.post(
+    "/verify-email/confirm",
+    status_code=status.HTTP_204_NO_CONTENT,
+    summary="Verify an email address",
+)
+@raises(InvalidMailToken)
 async def confirm_email(
-    data: EmailConfirmation, users: Users, mailer: MailerDep, limiter: LimiterDep
+    data: schemas.EmailVerification,
+    users: Users,
+    mailer: MailerDep,
+    limiter: LimiterDep,
+    settings: SettingsDep,
 ) -> None:
-    """Confirm the address, with the token from the link in the mail."""
-    await limiter.count(constants.CONFIRM)
-    user, before = await users.confirm_email(data.token.get_secret_value())
-    if before != user.email:
-        mailer.send(mails.email_changed(user.email), before)
+    """Verify an email address with the token from the email."""
+    await limiter.hit(constants.CONFIRM)
+    user, previous = await users.confirm_email(data.token.get_secret_value())
+    if previous != user.email:
+        mailer.send(mails.email_changed(settings, user.email), previous)
 
 
-@router.post("/forgot-password", status_code=status.HTTP_202_ACCEPTED)
+@router.post(
+    "/forgot-password", status_code=status.HTTP_202_ACCEPTED, summary="Request a password reset"
+)
 async def forgot_password(
-    data: EmailAddress, users: Users, mailer: MailerDep, limiter: LimiterDep, settings: SettingsDep
-) -> Notice:
-    """Ask for a mail to set a new password by."""
-    await limiter.count(constants.ASK_FOR_MAIL, account=data.email)
+    data: schemas.EmailRequest,
+    users: Users,
+    mailer: MailerDep,
+    limiter: LimiterDep,
+    settings: SettingsDep,
+) -> schemas.Message:
+    """Send an email to reset the password.
+
+    The response is the same whether the address has an account or not.
+    """
+    await limiter.hit(constants.REQUEST_MAIL)
+    allowed = await limiter.allows(constants.SEND_RESET, account=data.email)
     user = await users.find_by_email(data.email)
-    if user and user.is_active:
+    if allowed and user and user.is_active:
         mailer.send(mails.reset_password(settings, user), user.email)
-    return SEE_MAIL
+    return CHECK_MAIL
 
 
-@router.post("/reset-password", status_code=status.HTTP_204_NO_CONTENT)
-@raises(MailTokenInvalid)
+@router.post("/reset-password", status_code=status.HTTP_204_NO_CONTENT, summary="Reset a password")
+@raises(InvalidMailToken)
 async def reset_password(
-    data: PasswordReset, users: Users, mailer: MailerDep, limiter: LimiterDep, settings: SettingsDep
+    data: schemas.PasswordReset,
+    users: Users,
+    mailer: MailerDep,
+    limiter: LimiterDep,
+    settings: SettingsDep,
 ) -> None:
-    """Set a new password with the token from the link in the mail, and sign out everywhere."""
-    await limiter.count(constants.CONFIRM)
+    """Set a new password with the token from the email, and sign out on all devices."""
+    await limiter.hit(constants.CONFIRM)
     user = await users.reset_password(
         data.token.get_secret_value(), data.new_password.get_secret_value()
     )
-    mailer.send(mails.password_changed(settings.mail.links_to), user.email)
+    mailer.send(mails.password_changed(settings), user.email)

@@ -2,119 +2,155 @@ from datetime import datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import AfterValidator, EmailStr, Field, SecretStr
+from pydantic import AfterValidator, ConfigDict, Field, SecretStr, StrictBool
 
 from app.auth.constants import MAX_PASSWORD_LENGTH, MIN_PASSWORD_LENGTH
-from app.auth.emails import normalise_email
-from app.kit.schemas import Flag, Input, Output
+from app.auth.emails import MAX_EMAIL_LENGTH, normalize_email
+from app.kit.schemas import RequestModel, ResponseModel
 
 Email = Annotated[
-    EmailStr,
-    AfterValidator(normalise_email),
-    Field(description="Names the account.", examples=["ada@example.com"]),
+    str,
+    AfterValidator(normalize_email),
+    Field(
+        max_length=MAX_EMAIL_LENGTH,
+        description="Email address.",
+        examples=["ada@example.com"],
+        json_schema_extra={"format": "email"},
+    ),
 ]
 NewPassword = Annotated[
     SecretStr,
     Field(
         min_length=MIN_PASSWORD_LENGTH,
         max_length=MAX_PASSWORD_LENGTH,
-        description="A secret of at least eight characters.",
+        description="New password.",
         examples=["correct horse battery"],
     ),
 ]
 CurrentPassword = Annotated[
     SecretStr,
-    Field(max_length=MAX_PASSWORD_LENGTH, description="Shows that it is really you."),
+    Field(max_length=MAX_PASSWORD_LENGTH, description="Current password."),
 ]
 Token = Annotated[SecretStr, Field(max_length=2_000)]
 
 
-class User(Output):
+class User(ResponseModel):
     """A user."""
 
-    id: UUID = Field(description="Names the user.")
-    email: str = Field(description="How to reach them.", examples=["ada@example.com"])
-    email_verified: bool = Field(description="Whether they have confirmed the address.")
-    is_superuser: bool = Field(description="Whether they may do everything.")
-    created_at: datetime = Field(description="When they registered.")
+    id: UUID = Field(description="Unique identifier.")
+    email: str = Field(description="Email address.", examples=["ada@example.com"])
+    email_verified: bool = Field(description="Whether the email address is verified.")
+    is_superuser: bool = Field(description="Whether the user is a superuser.")
+    created_at: datetime = Field(description="Registration time (UTC).")
 
 
-class UserCreate(Input):
+class UserCreate(RequestModel):
     """A new account."""
 
     email: Email
     password: NewPassword
 
 
-class EmailAddress(Input):
-    """Whom to write to."""
+class TokenRequest(RequestModel):
+    """Credentials (OAuth2 password flow, RFC 6749, section 4.3.2)."""
+
+    model_config = ConfigDict(extra="ignore")  # RFC 6749, section 3.2
+
+    grant_type: Literal["password"] = Field("password", description="Always `password`.")
+    username: str = Field(max_length=MAX_EMAIL_LENGTH, description="Email address.")
+    password: SecretStr = Field(max_length=MAX_PASSWORD_LENGTH, description="Password.")
+
+
+class EmailRequest(RequestModel):
+    """An email address."""
 
     email: Email
 
 
-class EmailChange(Input):
-    """A new address."""
+class EmailChange(RequestModel):
+    """A new email address."""
 
     email: Email
     current_password: CurrentPassword
 
 
-class PasswordChange(Input):
+class PasswordChange(RequestModel):
     """A new password."""
 
     current_password: CurrentPassword
     new_password: NewPassword
 
 
-class PasswordReset(Input):
-    """A new password for an account that its owner cannot get into."""
+class PasswordReset(RequestModel):
+    """A new password for a forgotten one."""
 
-    token: Token = Field(description="From the link in the mail.")
+    token: Token = Field(description="Token from the link in the email.")
     new_password: NewPassword
 
 
-class EmailConfirmation(Input):
-    """The proof that mail to an address arrives."""
+class EmailVerification(RequestModel):
+    """The token that verifies an email address."""
 
-    token: Token = Field(description="From the link in the mail.")
+    token: Token = Field(description="Token from the link in the email.")
 
 
-class Deletion(Input):
-    """The end of an account."""
+class AccountDeletion(RequestModel):
+    """Confirmation that an account is to be deleted."""
 
     current_password: CurrentPassword
 
 
-class RefreshToken(Input):
-    """What goes on with a sign-in."""
+class RefreshToken(RequestModel):
+    """A refresh token."""
 
-    refresh_token: Token = Field(description="The newest one; each is good for one use.")
-
-
-class TokenPair(Output):
-    """Shows who you are, for a while (RFC 6749, section 5.1)."""
-
-    access_token: str = Field(description="Send it as `Authorization: Bearer ...`.")
-    token_type: Literal["bearer"] = Field("bearer", description="How to send it.")
-    expires_in: int = Field(description="Seconds that the access token is good for.")
-    refresh_token: str = Field(description="Gets the next pair, once.")
+    refresh_token: Token = Field(description="Refresh token.")
 
 
-class Notice(Output):
-    """What happens next."""
+class TokenPair(ResponseModel):
+    """An access token and a refresh token (RFC 6749, section 5.1)."""
 
-    detail: str = Field(description="To be shown to people.")
-
-
-class AccountView(User):
-    """A user, as superusers see them."""
-
-    is_active: bool = Field(description="Whether they may sign in.")
+    access_token: str = Field(description="Access token for the `Authorization: Bearer` header.")
+    token_type: Literal["bearer"] = Field("bearer", description="Always `bearer`.")
+    expires_in: int = Field(description="Lifetime of the access token, in seconds.")
+    refresh_token: str = Field(description="Single-use refresh token.")
 
 
-class AccountUpdate(Input):
-    """What to change about somebody's account."""
+class Session(ResponseModel):
+    """A session: one sign-in on one device."""
 
-    is_active: Flag = Field(
-        description="Whether they may sign in; false signs them out everywhere."
+    id: UUID = Field(description="Unique identifier.")
+    address: str = Field(description="IP address of the sign-in.", examples=["203.0.113.7"])
+    user_agent: str = Field(description="User-Agent header of the sign-in.", examples=["curl/8.14"])
+    is_current: bool = Field(default=False, description="Whether this request belongs to it.")
+    created_at: datetime = Field(description="Time of the sign-in (UTC).")
+    refreshed_at: datetime = Field(description="Time of the last refresh (UTC).")
+    expires_at: datetime = Field(description="Time at which the user must sign in again (UTC).")
+
+
+class SecurityEvent(ResponseModel):
+    """Something that matters to the security of an account."""
+
+    kind: str = Field(description="What happened.", examples=["signed_in"])
+    address: str = Field(description="IP address of the client.", examples=["203.0.113.7"])
+    user_agent: str = Field(description="User-Agent header.", examples=["curl/8.14"])
+    created_at: datetime = Field(description="Time of the event (UTC).")
+
+
+class Message(ResponseModel):
+    """A message for the user."""
+
+    detail: str = Field(description="Human-readable message.")
+
+
+class Account(User):
+    """A user, as superusers see it."""
+
+    is_active: bool = Field(description="Whether the user can sign in.")
+
+
+class AccountUpdate(RequestModel):
+    """Changes to an account."""
+
+    is_active: StrictBool = Field(
+        description="Whether the user can sign in. `false` revokes all sessions of the user."
     )

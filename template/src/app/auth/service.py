@@ -5,154 +5,278 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.auth.emails import normalise_email
+from app.auth import models, schemas
+from app.auth.emails import normalize_email
+from app.auth.events import ADMINISTRATOR, Event, SecurityLog
 from app.auth.exceptions import (
-    CurrentPasswordWrong,
-    EmailNotVerified,
-    MailTokenInvalid,
+    IncorrectPassword,
+    InvalidMailToken,
+    LastSuperuser,
+    NotAuthenticated,
     UserNotFound,
-    WrongCredentials,
 )
-from app.auth.models import User
-from app.auth.passwords import hash_password, verify_password
-from app.auth.refresh import RefreshTokenService
-from app.auth.schemas import AccountView
-from app.auth.tokens import MailToken, Purpose, fingerprint_of, read_mail_token
-from app.database import SessionDep, fetch_page
+from app.auth.passwords import hash_password, require_strong, verify_password
+from app.auth.sessions import SessionService
+from app.auth.tokens import MailToken, Purpose, fingerprint, read_mail_token
+from app.config import Settings
+from app.database import fetch_page
 from app.kit.pagination import Page, PageParams
-from app.kit.state import SettingsDep
+from app.kit.problems import Problem
 
 
 class UserService:
-    """The accounts."""
+    """Users.
 
-    def __init__(self, session: SessionDep, settings: SettingsDep) -> None:
+    A method that changes a user locks the row first, so that concurrent requests see the change: a
+    sign-in with the old password fails after a change of the password, whichever was first.
+
+    Args:
+        session: Database session.
+        settings: Settings.
+        log: Security log of the request.
+    """
+
+    def __init__(self, session: AsyncSession, settings: Settings, log: SecurityLog) -> None:
         self.session = session
-        self.settings = settings.auth
-        self.refresh_tokens = RefreshTokenService(session, settings)
+        self.settings = settings
+        self.log = log
+        self.sessions = SessionService(session, settings, log)
 
-    async def register(self, email: str, password: str) -> User | None:
-        """Open an account; None, if there is one with this address.
+    async def register(self, email: str, password: str) -> models.User | None:
+        """Create an account. Return None if the address already has one.
 
         Args:
-            email: As `normalise_email` writes it.
-            password: In clear.
+            email: Address, as returned by `normalize_email`.
+            password: Password.
+
+        Raises:
+            RequestValidationError: The password is too weak.
         """
-        # Hashed in either case, since the time would tell which it is.
+        require_strong(password, email, self.settings.app.name)
+        # Hash in both cases: the response time must not reveal whether the account exists.
         new = {"email": email, "password_hash": await hash_password(password)}
-        statement = insert(User).values(new).on_conflict_do_nothing(index_elements=[User.email])
-        user: User | None = await self.session.scalar(statement.returning(User))
+        statement = (
+            insert(models.User)
+            .values(new)
+            .on_conflict_do_nothing(index_elements=[models.User.email])
+        )
+        user: models.User | None = await self.session.scalar(statement.returning(models.User))
+        if user:
+            await self.log.record(Event.REGISTERED, user.id)
         return user
 
-    async def authenticate(self, email: str, password: str) -> User:
-        """Find the user with this address and password.
-
-        Raises:
-            WrongCredentials: There is none. Why is not told, by words or by time.
-            EmailNotVerified: It is the right one, but the address has to be confirmed first.
-        """
-        user = await self.find_by_email(email)
-        ok, fresh_hash = await verify_password(password, user.password_hash if user else None)
-        if user is None or not ok or not user.is_active:
-            raise WrongCredentials
-        if self.settings.require_verified_email and not user.email_verified:
-            raise EmailNotVerified
-        if fresh_hash:
-            user.password_hash = fresh_hash
-        return user
-
-    async def find_by_email(self, email: str) -> User | None:
-        """Find the user with this address."""
-        if "\0" in email:  # which PostgreSQL takes for an error
+    async def find_by_email(self, email: str) -> models.User | None:
+        """Return the user with this address, if any."""
+        try:
+            address = normalize_email(email)
+        except ValueError:
             return None
-        return await self.session.scalar(select(User).where(User.email == normalise_email(email)))
+        return await self.session.scalar(select(models.User).where(models.User.email == address))
 
-    async def find(self, user_id: UUID) -> User:
-        """Find a user to work on.
+    async def get(self, user_id: UUID) -> models.User:
+        """Return a user.
 
         Raises:
-            UserNotFound: There is none.
+            UserNotFound: The user does not exist.
         """
-        user = await self.session.get(User, user_id)
+        user = await self.session.get(models.User, user_id)
         if user is None:
             raise UserNotFound
         return user
 
-    async def page(self, page: PageParams, *, email: str | None = None) -> Page[AccountView]:
-        """Read a page of the list.
+    async def get_page(
+        self, page: PageParams, *, email: str | None = None
+    ) -> Page[schemas.Account]:
+        """Return a page of users, newest first.
 
         Args:
-            page: The part that is asked for.
-            email: What their addresses must contain.
+            page: Requested page.
+            email: Part of the email address.
         """
-        statement = select(User)
+        statement = select(models.User)
         if email:
-            statement = statement.where(User.email.contains(email.casefold(), autoescape=True))
-        rows, next_cursor = await fetch_page(self.session, User, statement, page)
-        return Page(data=[AccountView.model_validate(row) for row in rows], next_cursor=next_cursor)
+            part = models.User.email.contains(email.lower(), autoescape=True)
+            statement = statement.where(part)
+        rows, next_cursor = await fetch_page(self.session, models.User, statement, page)
+        data = [schemas.Account.model_validate(row) for row in rows]
+        return Page(data=data, next_cursor=next_cursor)
 
-    async def require_password(self, user: User, password: str) -> None:
-        """Make sure that it is really the user.
+    async def confirm_password(self, user: models.User, password: str) -> None:
+        """Check the current password of a user.
 
         Raises:
-            CurrentPasswordWrong: It is not.
+            IncorrectPassword: The password is incorrect.
         """
+        await self.session.commit()
         ok, _ = await verify_password(password, user.password_hash)
         if not ok:
-            raise CurrentPasswordWrong
+            raise IncorrectPassword
 
-    async def delete(self, user: User) -> None:
-        """Delete an account and all that belongs to it."""
-        await self.session.delete(user)
+    async def delete(self, user: models.User) -> None:
+        """Delete an account and all of its data.
 
-    async def set_password(self, user: User, password: str) -> None:
-        """Change the password, and end all sign-ins."""
-        user.password_hash = await hash_password(password)
-        await self.refresh_tokens.revoke_all(user)
-
-    async def set_active(self, user: User, *, active: bool) -> None:
-        """Let somebody in, or out of everywhere."""
-        user.is_active = active
-        if not active:
-            await self.refresh_tokens.revoke_all(user)
+        Raises:
+            IncorrectPassword: The password was changed since it was confirmed.
+            LastSuperuser: The user is the last active superuser.
+        """
+        await self._keep_a_superuser(user.id)
+        locked = await self._require_confirmed(user)
+        # Sessions are locked after their user, as everywhere.
+        await self.sessions.revoke_all(locked.id)
+        await self.session.delete(locked)
         await self.session.flush()
 
-    async def reset_password(self, token: str, password: str) -> User:
-        """Set the password of whom a mail was sent to.
+    async def change_password(self, user: models.User, current: str, password: str) -> None:
+        """Change the password and revoke all sessions.
+
+        Args:
+            user: The user.
+            current: Current password.
+            password: New password.
 
         Raises:
-            MailTokenInvalid: The token is not good, or no more.
+            RequestValidationError: The new password is too weak.
+            IncorrectPassword: The current password is incorrect.
         """
-        user, _ = await self._redeem(Purpose.RESET_PASSWORD, token)
-        # Who reads the mail has shown that it arrives.
+        require_strong(password, user.email, self.settings.app.name, field="new_password")
+        await self.confirm_password(user, current)
+        new_hash = await hash_password(password)
+        locked = await self._require_confirmed(user)
+        await self._set_password(locked, new_hash)
+        await self.log.record(Event.PASSWORD_CHANGED, locked.id)
+
+    async def set_password(self, user: models.User, password: str) -> None:
+        """Set the password of a user and revoke all sessions, without the current password.
+
+        Raises:
+            RequestValidationError: The password is too weak.
+            UserNotFound: The user was deleted meanwhile.
+        """
+        require_strong(password, user.email, self.settings.app.name)
+        await self.session.commit()
+        new_hash = await hash_password(password)
+        locked = await self._require(user.id, UserNotFound)
+        await self._set_password(locked, new_hash)
+        await self.log.record(Event.PASSWORD_RESET, locked.id, client=ADMINISTRATOR)
+
+    async def set_active(self, user: models.User, *, active: bool) -> models.User:
+        """Activate or deactivate a user. Deactivating revokes all sessions.
+
+        Raises:
+            LastSuperuser: The user is the last active superuser.
+            UserNotFound: The user was deleted meanwhile.
+        """
+        if not active:
+            await self._keep_a_superuser(user.id)
+        locked = await self._require(user.id, UserNotFound)
+        locked.is_active = active
+        await self.session.flush()
+        if not active:
+            await self.sessions.revoke_all(locked.id)
+        event = Event.ACTIVATED if active else Event.DEACTIVATED
+        await self.log.record(event, locked.id, client=ADMINISTRATOR)
+        return locked
+
+    async def sign_out_everywhere(self, user: models.User) -> None:
+        """Revoke all sessions of a user."""
+        locked = await self._require(user.id)
+        await self.sessions.revoke_all(locked.id)
+        await self.log.record(Event.SIGNED_OUT_EVERYWHERE, locked.id)
+
+    async def reset_password(self, token: str, password: str) -> models.User:
+        """Set a new password with the token from an email, and revoke all sessions.
+
+        Raises:
+            InvalidMailToken: The token is invalid.
+            RequestValidationError: The password is too weak.
+        """
+        claims = self._claims(Purpose.RESET_PASSWORD, token)
+        require_strong(password, claims.email, self.settings.app.name, field="new_password")
+        new_hash = await hash_password(password)
+        user = await self._redeem(claims)
+        # Receiving the email proves that the address works.
         user.email_verified_at = user.email_verified_at or datetime.now(UTC)
-        await self.set_password(user, password)
+        await self._set_password(user, new_hash)
+        await self.log.record(Event.PASSWORD_RESET, user.id)
         return user
 
-    async def confirm_email(self, token: str) -> tuple[User, str]:
-        """Take the address that a mail was sent to for the user's; give the one before, too.
+    async def confirm_email(self, token: str) -> tuple[models.User, str]:
+        """Verify an address with the token from an email.
+
+        Returns:
+            The user, and the previous address.
 
         Raises:
-            MailTokenInvalid: The token is not good, or somebody else has the address by now.
+            InvalidMailToken: The token is invalid, or another account has the address by now.
         """
-        user, said = await self._redeem(Purpose.VERIFY_EMAIL, token)
-        before, user.email = user.email, said.email
+        claims = self._claims(Purpose.VERIFY_EMAIL, token)
+        user = await self._redeem(claims)
+        previous, user.email = user.email, claims.email
         user.email_verified_at = datetime.now(UTC)
         try:
             await self.session.flush()
         except IntegrityError as error:
-            raise MailTokenInvalid from error
-        return user, before
+            raise InvalidMailToken from error
+        changed = previous != user.email
+        await self.log.record(Event.EMAIL_CHANGED if changed else Event.EMAIL_VERIFIED, user.id)
+        return user, previous
 
-    async def _redeem(self, purpose: Purpose, token: str) -> tuple[User, MailToken]:
-        said = read_mail_token(purpose, token, self.settings)
-        if said is None:
-            raise MailTokenInvalid
-        # Locked, so that of two who come at once the second finds another fingerprint.
-        user = await self.session.get(User, said.user_id, with_for_update=True)
+    async def lock(self, user_id: UUID) -> models.User | None:
+        """Return a user with the current values, and lock it until the end of the transaction."""
+        # FOR NO KEY UPDATE: rows that reference the user can still be inserted.
+        # populate_existing: the values that were read before the lock may be outdated.
+        return await self.session.get(
+            models.User, user_id, with_for_update={"key_share": True}, populate_existing=True
+        )
+
+    async def _set_password(self, user: models.User, password_hash: str) -> None:
+        user.password_hash = password_hash
+        await self.session.flush()
+        await self.sessions.revoke_all(user.id)
+
+    def _claims(self, purpose: Purpose, token: str) -> MailToken:
+        claims = read_mail_token(purpose, token, self.settings.auth)
+        if claims is None:
+            raise InvalidMailToken
+        return claims
+
+    async def _redeem(self, claims: MailToken) -> models.User:
+        # The lock makes the second of two concurrent requests see the new fingerprint.
+        user = await self.lock(claims.user_id)
         if user is None or not user.is_active:
-            raise MailTokenInvalid
-        if not hmac.compare_digest(said.fingerprint, fingerprint_of(user, self.settings)):
-            raise MailTokenInvalid
-        return user, said
+            raise InvalidMailToken
+        expected = fingerprint(user, self.settings.auth)
+        if not hmac.compare_digest(claims.fingerprint, expected):
+            raise InvalidMailToken
+        return user
+
+    async def _require(self, user_id: UUID, error: type[Problem] = NotAuthenticated) -> models.User:
+        """Return a user, locked.
+
+        Raises:
+            Problem: The user was deleted meanwhile.
+        """
+        user = await self.lock(user_id)
+        if user is None:
+            raise error
+        return user
+
+    async def _require_confirmed(self, user: models.User) -> models.User:
+        """Return a user, locked, whose password was confirmed and has not changed since."""
+        locked = await self._require(user.id)
+        if locked.password_hash != user.password_hash:
+            raise IncorrectPassword
+        return locked
+
+    async def _keep_a_superuser(self, user_id: UUID) -> None:
+        # All rows are locked, in one order: two superusers may deactivate each other.
+        superusers = await self.session.scalars(
+            select(models.User.id)
+            .where(models.User.is_superuser, models.User.is_active)
+            .order_by(models.User.id)
+            .with_for_update(key_share=True)
+        )
+        if set(superusers) == {user_id}:
+            raise LastSuperuser

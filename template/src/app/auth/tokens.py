@@ -1,10 +1,11 @@
-"""JSON Web Tokens (RFC 7519), signed with one pinned algorithm.
+"""JSON Web Tokens (RFC 7519), signed with one fixed algorithm.
 
-The audience tells what a token is for, so that none passes as another.
+The audience is the purpose of the token, so that it is not accepted for another one.
 """
 
 import hashlib
 import hmac
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any, NamedTuple
@@ -12,13 +13,13 @@ from uuid import UUID, uuid4
 
 import jwt
 
-from app.auth.constants import ALGORITHM
-from app.auth.models import User
+from app.auth import models
+from app.auth.constants import ALGORITHM, LEEWAY_SECONDS
 from app.config import SLUG, AuthSettings
 
 
 class Purpose(StrEnum):
-    """What a token is for."""
+    """The purpose of a token."""
 
     ACCESS = "access"
     VERIFY_EMAIL = "verify-email"
@@ -26,79 +27,77 @@ class Purpose(StrEnum):
 
     @property
     def audience(self) -> str:
-        """The claim `aud`."""
+        """The `aud` claim."""
         return f"{SLUG}:{self}"
 
 
-class Access(NamedTuple):
-    """What an access token says."""
-
-    user_id: UUID
-    version: int
-
-
 class MailToken(NamedTuple):
-    """What a token from a mail says."""
+    """The claims of a token in an email."""
 
     user_id: UUID
     email: str
     fingerprint: str
 
 
-def create_access_token(user: User, settings: AuthSettings) -> str:
-    """Sign a token that shows its bearer to be `user`."""
+def create_access_token(session: models.Session, settings: AuthSettings) -> str:
+    """Return an access token of a session."""
     lifetime = timedelta(minutes=settings.access_token_minutes)
-    return _sign(Purpose.ACCESS, user, settings, lifetime, ver=user.token_version)
+    return _sign(Purpose.ACCESS, session.user_id, settings, lifetime, sid=str(session.id))
 
 
-def read_access_token(token: str, settings: AuthSettings) -> Access | None:
-    """Tell whom a token shows its bearer to be; None, if it is not valid."""
-    claims = _read(Purpose.ACCESS, token, settings, "ver")
-    return Access(claims["sub"], claims["ver"]) if claims else None
+def read_access_token(token: str, settings: AuthSettings) -> UUID | None:
+    """Return the ID of the session of an access token, or None if the token is invalid.
+
+    The caller must check that the session exists.
+    """
+    with suppress(ValueError):
+        claims = _verify(Purpose.ACCESS, token, settings, "sid")
+        return UUID(claims["sid"]) if claims else None
+    return None
 
 
 def create_mail_token(
-    purpose: Purpose, user: User, settings: AuthSettings, *, email: str | None = None
+    purpose: Purpose, user: models.User, settings: AuthSettings, *, email: str | None = None
 ) -> str:
-    """Sign a token for a link in a mail.
+    """Return a single-use token for a link in an email.
 
-    It is good for one use: what it brings about changes the fingerprint of the account.
+    Using the token changes the fingerprint of the account, which makes it invalid.
 
     Args:
-        purpose: What it is for.
-        user: Whose account it is about.
-        settings: Key and lifetime are taken from it.
-        email: Where it is sent; by default the user's address.
+        purpose: Purpose of the token.
+        user: The account.
+        settings: Key and lifetime.
+        email: Recipient; by default the address of the account.
     """
     lifetime = timedelta(minutes=settings.mail_token_minutes)
-    fingerprint = fingerprint_of(user, settings)
-    return _sign(purpose, user, settings, lifetime, email=email or user.email, fpr=fingerprint)
+    fpr = fingerprint(user, settings)
+    return _sign(purpose, user.id, settings, lifetime, email=email or user.email, fpr=fpr)
 
 
 def read_mail_token(purpose: Purpose, token: str, settings: AuthSettings) -> MailToken | None:
-    """Read a token from a mail; None, if it is not valid or for something else.
+    """Return the claims of a token from an email, or None if it is invalid for this purpose.
 
-    The caller compares the fingerprint with the account's.
+    The caller must compare the fingerprint with that of the account.
     """
-    claims = _read(purpose, token, settings, "email", "fpr")
+    claims = _verify(purpose, token, settings, "email", "fpr")
     return MailToken(claims["sub"], claims["email"], claims["fpr"]) if claims else None
 
 
-def fingerprint_of(user: User, settings: AuthSettings) -> str:
-    """Sum up what a token from a mail must not outlive: the password, the address, its state."""
-    state = f"{user.password_hash}\n{user.email}\n{user.email_verified_at}\n{user.token_version}"
+def fingerprint(user: models.User, settings: AuthSettings) -> str:
+    """Return a hash of everything whose change invalidates the tokens in emails."""
+    state = f"{user.password_hash}\n{user.email}\n{user.email_verified_at}"
     key = settings.secret_key.get_secret_value()
     return hmac.new(key.encode(), state.encode(), hashlib.sha256).hexdigest()
 
 
 def _sign(
-    purpose: Purpose, user: User, settings: AuthSettings, lifetime: timedelta, **claims: Any
+    purpose: Purpose, user_id: UUID, settings: AuthSettings, lifetime: timedelta, **claims: Any
 ) -> str:
     now = datetime.now(UTC)
     claims |= {
         "iss": SLUG,
         "aud": purpose.audience,
-        "sub": str(user.id),
+        "sub": str(user_id),
         "iat": now,
         "exp": now + lifetime,
         "jti": uuid4().hex,
@@ -106,19 +105,18 @@ def _sign(
     return jwt.encode(claims, settings.secret_key.get_secret_value(), algorithm=ALGORITHM)
 
 
-def _read(
+def _verify(
     purpose: Purpose, token: str, settings: AuthSettings, *required: str
 ) -> dict[str, Any] | None:
-    try:
+    with suppress(jwt.InvalidTokenError, ValueError):
         claims = jwt.decode(
             token,
             settings.secret_key.get_secret_value(),
             algorithms=[ALGORITHM],
             issuer=SLUG,
             audience=purpose.audience,
+            leeway=LEEWAY_SECONDS,
             options={"require": ["exp", "iat", "sub", "jti", *required]},
         )
-        claims["sub"] = UUID(claims["sub"])
-    except (jwt.InvalidTokenError, ValueError):
-        return None
-    return claims
+        return claims | {"sub": UUID(claims["sub"])}
+    return None

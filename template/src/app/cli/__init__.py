@@ -1,5 +1,1 @@
-"""The command line. The template's: `copier update` renews it.
-
-A command imports what it needs when it runs, so that `--help` is instant and production needs no
-development packages.
-"""
+"""The commands that a server needs. The package in `tooling/` adds those for development."""

@@ -1,4 +1,4 @@
-"""`python -m app.cli`, for those who cannot know the command's name."""
+"""`python -m app.cli`, for scripts that do not know the name of the command."""
 
 from app.cli.main import app
 

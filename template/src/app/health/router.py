@@ -1,4 +1,4 @@
-"""Probes for whoever runs the container. The template's: `copier update` renews it."""
+"""Health checks for containers and load balancers. Owned by the template."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -19,39 +19,37 @@ Check = Callable[[], Awaitable[object]]
 
 
 class Live(BaseModel):
-    """The process answers."""
+    """Liveness of the process."""
 
-    status: Literal["ok"] = "ok"
+    status: Literal["ok"] = Field("ok", description="Always `ok`.")
 
 
 class Ready(BaseModel):
-    """Whether requests can be served, and if not, why."""
+    """Readiness of the application."""
 
-    status: Literal["ok", "unavailable"] = Field(description="The verdict.")
-    checks: dict[str, Literal["ok", "down"]] = Field(description="What was asked, one by one.")
+    status: Literal["ok", "unavailable"] = Field(description="Overall status.")
+    checks: dict[str, Literal["ok", "down"]] = Field(description="Status of each dependency.")
 
 
-@router.get("/live")
+@router.get("/live", summary="Check liveness")
 async def live() -> Live:
-    """Tell that the process runs. Needs nothing else: if it fails, restart the process."""
+    """Return whether the process is running. If this fails, restart it."""
     return Live()
 
 
 @router.get(
     "/ready",
-    responses={status.HTTP_503_SERVICE_UNAVAILABLE: {"model": Ready, "description": "Not now."}},
+    summary="Check readiness",
+    responses={status.HTTP_503_SERVICE_UNAVAILABLE: {"model": Ready, "description": "Not ready."}},
 )
 async def ready(request: Request, response: Response) -> Ready:
-    """Tell whether all that requests need is there: if not, send them elsewhere."""
+    """Return whether the application can handle requests. If not, send them elsewhere."""
     checks: dict[str, Check] = request.app.state.readiness_checks
     passed = await asyncio.gather(*(_passes(name, check) for name, check in checks.items()))
-    if all(passed):
-        verdict: Literal["ok", "unavailable"] = "ok"
-    else:
-        verdict = "unavailable"
+    if not all(passed):
         response.status_code = status.HTTP_503_SERVICE_UNAVAILABLE
     return Ready(
-        status=verdict,
+        status="ok" if all(passed) else "unavailable",
         checks={name: "ok" if ok else "down" for name, ok in zip(checks, passed, strict=True)},
     )
 
@@ -61,6 +59,6 @@ async def _passes(name: str, check: Check) -> bool:
         async with asyncio.timeout(CHECK_SECONDS):
             await check()
     except Exception as error:
-        log.warning("not ready", check=name, error=f"{type(error).__name__}: {error}")
+        log.warning("readiness check failed", check=name, error=f"{type(error).__name__}: {error}")
         return False
     return True

@@ -4,6 +4,6 @@ from app.kit.problems import Problem
 
 
 class ItemNotFound(Problem):
-    """There is no such item."""
+    """The item does not exist."""
 
     status = HTTPStatus.NOT_FOUND

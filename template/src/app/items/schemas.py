@@ -3,28 +3,28 @@ from uuid import UUID
 
 from pydantic import Field
 
-from app.kit.schemas import Change, Input, Line, Output, Text
+from app.kit.schemas import Line, PatchModel, RequestModel, ResponseModel, Text, omittable
 
 
-class Item(Output):
+class Item(ResponseModel):
     """An item."""
 
-    id: UUID = Field(description="Names the item.")
-    title: str = Field(description="What it is called.", examples=["Buy milk"])
-    description: str = Field(description="What else is to say.", examples=["Oat, two litres"])
-    created_at: datetime = Field(description="When it was made.")
-    updated_at: datetime = Field(description="When it was last changed.")
+    id: UUID = Field(description="Unique identifier.")
+    title: str = Field(description="Title.", examples=["Buy milk"])
+    description: str = Field(description="Description.", examples=["Oat, two liters"])
+    created_at: datetime = Field(description="Creation time (UTC).")
+    updated_at: datetime = Field(description="Time of the last update (UTC).")
 
 
-class ItemCreate(Input):
+class ItemCreate(RequestModel):
     """A new item."""
 
-    title: Line = Field(description="What it is called.", examples=["Buy milk"])
-    description: Text = Field("", description="What else is to say.", examples=["Oat, two litres"])
+    title: Line = Field(description="Title.", examples=["Buy milk"])
+    description: Text = Field("", description="Description.", examples=["Oat, two liters"])
 
 
-class ItemUpdate(Change):
-    """What to change about an item; what is not named stays."""
+class ItemUpdate(PatchModel):
+    """Changes to an item. Omitted fields keep their value."""
 
-    title: Line | None = Field(None, description="Its new title.", examples=["Buy bread"])
-    description: Text | None = Field(None, description="Its new description.")
+    title: Line = omittable(description="Title.", examples=["Buy bread"])
+    description: Text = omittable(description="Description.")

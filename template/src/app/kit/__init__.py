@@ -1,1 +1,1 @@
-"""What knows no domain. The template's: `copier update` renews it."""
+"""Building blocks that are independent of the domains. `copier update` replaces them."""

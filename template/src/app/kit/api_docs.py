@@ -1,28 +1,24 @@
-"""`/docs` and `/redoc` without a foreign server: a package brings the assets."""
+"""`/docs` and `/redoc`, with assets from a package instead of a CDN."""
 
 from importlib.resources import files
 
 from fastapi import FastAPI, Request
-from fastapi.openapi.docs import (
-    get_redoc_html,
-    get_swagger_ui_html,
-)
+from fastapi.openapi.docs import get_redoc_html, get_swagger_ui_html
 from fastapi.responses import HTMLResponse
 from starlette.staticfiles import StaticFiles
 
 ASSETS = "/docs/assets"
-# Redoc would fetch its maker's logo. The pages come with scripts of their own, and start workers.
-POLICY = {
-    "Content-Security-Policy": "default-src 'self' 'unsafe-inline' data: blob:; frame-ancestors 'none'"
-}
+# The pages contain inline scripts and start workers. Redoc would load a logo from its vendor.
+POLICY = "default-src 'self' 'unsafe-inline' data: blob:; frame-ancestors 'none'"
+HEADERS = {"Content-Security-Policy": POLICY}
 
 
-def install(app: FastAPI) -> None:
-    """Serve the interactive pages of `app`'s API."""
+def add_api_docs(app: FastAPI) -> None:
+    """Add the interactive API pages to `app`."""
     assets = StaticFiles(directory=str(files("fastapi_offline") / "static"))
     app.mount(ASSETS, assets, name="docs-assets")
 
-    # Behind a proxy that strips a prefix, root_path is that prefix.
+    # root_path is the prefix that a reverse proxy removes.
     @app.get("/docs", include_in_schema=False)
     async def swagger_ui(request: Request) -> HTMLResponse:
         root = request.scope.get("root_path", "").rstrip("/")
@@ -34,7 +30,7 @@ def install(app: FastAPI) -> None:
             swagger_favicon_url=f"{root}{ASSETS}/favicon.png",
             swagger_ui_parameters={"persistAuthorization": True, "tryItOutEnabled": True},
         )
-        return HTMLResponse(page.body, headers=POLICY)
+        return HTMLResponse(page.body, headers=HEADERS)
 
     @app.get("/redoc", include_in_schema=False)
     async def redoc(request: Request) -> HTMLResponse:
@@ -46,4 +42,4 @@ def install(app: FastAPI) -> None:
             redoc_favicon_url=f"{root}{ASSETS}/favicon.png",
             with_google_fonts=False,
         )
-        return HTMLResponse(page.body, headers=POLICY)
+        return HTMLResponse(page.body, headers=HEADERS)

@@ -1,18 +1,18 @@
-"""The URLs that hosts hand out, as SQLAlchemy and asyncpg expect them."""
+"""Database URLs as hosting providers issue them, converted for SQLAlchemy and asyncpg."""
 
-ADVICE = "set it to a URL such as postgresql://user:password@host:5432/name."
+ADVICE = "Set it to a URL such as postgresql://user:password@host:5432/name."
 SCHEMES = {"postgres", "postgresql", "postgresql+asyncpg"}
 
 
-def for_asyncpg(given: str, password: str | None = None) -> str:
-    """Translate a URL.
+def to_asyncpg_url(given: str, password: str | None = None) -> str:
+    """Convert a database URL.
 
     Args:
-        given: `postgres://...` or `postgresql://...`, with the parameters of libpq if any.
-        password: For a URL that has none.
+        given: `postgres://...` or `postgresql://...`, with libpq parameters if any.
+        password: Password to add if the URL has none.
 
     Raises:
-        ValueError: It is something else; says what to set.
+        ValueError: The URL is not a PostgreSQL URL.
     """
     from sqlalchemy import make_url  # noqa: PLC0415  slow, and not always needed
     from sqlalchemy.exc import ArgumentError  # noqa: PLC0415
@@ -24,7 +24,7 @@ def for_asyncpg(given: str, password: str | None = None) -> str:
     if url.drivername not in SCHEMES or not url.host:
         raise ValueError(ADVICE)
     query = dict(url.query)
-    # asyncpg calls it ssl, and does not know the other.
+    # asyncpg calls this parameter `ssl`, and does not know `channel_binding`.
     if "sslmode" in query:
         query["ssl"] = query.pop("sslmode")
     query.pop("channel_binding", None)

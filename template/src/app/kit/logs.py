@@ -1,79 +1,74 @@
-"""Structured logs: one pipeline for this application and every library that uses `logging`."""
+"""Structured logging: one pipeline for the application and for libraries that use `logging`."""
 
+import json
 import logging
 import sys
-import zlib
+from contextvars import ContextVar
 from typing import Any
 
-import orjson
 import structlog
-from asgi_correlation_id import correlation_id
+from pydantic_core import PydanticSerializationError, to_json
 from structlog.tracebacks import ExceptionDictTransformer
 from structlog.types import EventDict, Processor, WrappedLogger
 
 from app.config import Settings
 
-SAMPLE_STEPS = 10_000
+request_id_var: ContextVar[str | None] = ContextVar("request_id", default=None)
+# A random number from 0 to 1 for each request. The request ID would not do: the client may choose it.
+sample_var: ContextVar[float] = ContextVar("sample", default=0.0)
 
 
 def add_request_id(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    """Name the request that the line belongs to."""
-    if request_id := correlation_id.get():
+    """Add the ID of the current request."""
+    if request_id := request_id_var.get():
         event["request_id"] = request_id
+    event.pop("color_message", None)  # uvicorn's copy of its message with terminal codes
     return event
 
 
-def drop_color_message(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    """Drop uvicorn's second copy of its message, which has terminal codes in it."""
-    event.pop("color_message", None)
-    return event
-
-
-class Sample:
-    """Keep the debug and info lines of a share of requests, all of a request's or none.
-
-    Warnings and errors are always kept, and so is what belongs to no request.
+class Sampler:
+    """A filter that drops the debug and info lines of a share of the requests.
 
     Args:
-        rate: Share that is kept, 0 to 1.
+        rate: Share to keep, from 0 to 1.
     """
 
     def __init__(self, rate: float) -> None:
-        self.kept = round(rate * SAMPLE_STEPS)
+        self.rate = rate
 
     def __call__(self, _logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-        """Pass a line on, or drop it."""
-        request_id = event.get("request_id")
-        if request_id is None or event.get("level") not in {"debug", "info"}:
-            return event
-        # From the id alone, so that all processes that see the request decide alike.
-        if zlib.crc32(request_id.encode()) % SAMPLE_STEPS >= self.kept:
+        """Return the event, or drop it."""
+        in_request = event.get("request_id") is not None
+        if in_request and event.get("level") in {"debug", "info"} and sample_var.get() >= self.rate:
             raise structlog.DropEvent
         return event
 
 
-def to_json(event: dict[str, Any], **_options: Any) -> str:
-    """Serialise an event; what JSON does not know becomes a string."""
-    return orjson.dumps(event, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
+def serialize(event: dict[str, Any], **_options: Any) -> str:
+    """Serialize an event as JSON. Values that JSON does not support become strings."""
+    try:
+        return to_json(event, fallback=str, bytes_mode="base64", inf_nan_mode="strings").decode()
+    except PydanticSerializationError:  # text that is not valid Unicode
+        return json.dumps(event, default=str)
 
 
 class StdoutHandler(logging.Handler):
-    """Writes to what `sys.stdout` is at the time, which tests and terminals exchange."""
+    """A handler for the current `sys.stdout`, which tests replace."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write a line."""
+        """Write one line."""
         try:
             sys.stdout.write(self.format(record) + "\n")
             sys.stdout.flush()
-        except Exception:  # a log line that fails must not fail what it tells of
+        except Exception:  # a failing log line must not fail the code that logs
             self.handleError(record)
 
 
-def configure(settings: Settings) -> None:
-    """Set up logging for this process; a second call replaces the first.
+def configure_logging(settings: Settings) -> None:
+    """Configure logging for this process. A second call replaces the first.
 
     Args:
-        settings: Level, format and sampling are taken from it.
+        settings: Provides level, format and sample rate.
     """
     log = settings.log
     pretty = log.format == "pretty" or (
@@ -84,9 +79,8 @@ def configure(settings: Settings) -> None:
         structlog.stdlib.add_logger_name,
         structlog.stdlib.add_log_level,
         structlog.stdlib.ExtraAdder(),
-        drop_color_message,
         add_request_id,
-        Sample(log.sample_rate),
+        Sampler(log.sample_rate),
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.StackInfoRenderer(),
     ]
@@ -94,9 +88,9 @@ def configure(settings: Settings) -> None:
         [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
         if pretty
         else [
-            # Without the local variables, among which are secrets.
+            # Local variables may contain secrets.
             structlog.processors.ExceptionRenderer(ExceptionDictTransformer(show_locals=False)),
-            structlog.processors.JSONRenderer(serializer=to_json),
+            structlog.processors.JSONRenderer(serializer=serialize),
         ]
     )
     handler = StdoutHandler()
@@ -113,7 +107,7 @@ def configure(settings: Settings) -> None:
         logger = logging.getLogger(name)
         logger.handlers.clear()
         logger.propagate = True
-    # The line of each request is RequestLogMiddleware's.
+    # RequestMiddleware writes the access log.
     logging.getLogger("uvicorn.access").disabled = True
     structlog.configure(
         processors=[

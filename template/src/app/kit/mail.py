@@ -1,4 +1,4 @@
-"""E-mail: sent by SMTP after the response; in development shown in the log and kept in a folder."""
+"""Email: sent by SMTP after the response; in development, logged and stored in a folder."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,7 +17,6 @@ from fastapi import BackgroundTasks, Depends
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
 from app.config import MailSettings, Settings
-from app.kit.routing import async_dependency
 from app.kit.state import SettingsDep
 
 log = structlog.stdlib.get_logger(__name__)
@@ -28,13 +27,13 @@ TIMEOUT_SECONDS = 20.0
 
 @dataclass(frozen=True)
 class Mail:
-    """What to tell somebody.
+    """The content of an email.
 
     Args:
-        subject: In a line.
-        paragraphs: The text.
-        link: What to follow, if anything.
-        action: What following it does, in two or three words.
+        subject: Subject line.
+        paragraphs: Text.
+        link: URL of the button, if any.
+        action: Label of the button.
     """
 
     subject: str
@@ -55,11 +54,12 @@ def _templates() -> Environment:
 
 
 def compose(mail: Mail, to: str, settings: Settings) -> EmailMessage:
-    """Make the message: plain text, and the same as HTML."""
+    """Create the message, as plain text and as HTML."""
     sender = settings.mail.sender
     message = EmailMessage()
     message["From"] = Address(settings.app.name, addr_spec=sender)
-    message["To"] = to
+    # One recipient: an address with a comma or a second "@" is an error.
+    message["To"] = Address(addr_spec=to)
     message["Subject"] = mail.subject
     message["Date"] = formatdate()
     message["Message-ID"] = make_msgid(domain=sender.rsplit("@", 1)[-1])
@@ -70,36 +70,38 @@ def compose(mail: Mail, to: str, settings: Settings) -> EmailMessage:
 
 
 async def deliver(message: EmailMessage, settings: MailSettings) -> None:
-    """Send a message, or keep it where it can be looked at.
+    """Send a message by SMTP. Without a server, store it in `.dev/mails/`.
 
     Args:
-        message: What to send.
-        settings: By which server. Without one, the message goes into `.dev/mails/`.
+        message: The message.
+        settings: SMTP server.
 
     Raises:
-        OSError: The server does not answer, or the folder cannot be written.
-        aiosmtplib.SMTPException: The server refuses.
+        OSError: The server does not answer, or the folder is not writable.
+        aiosmtplib.SMTPException: The server rejects the message.
     """
     if settings.smtp_url is None:
-        path = await to_thread.run_sync(_keep, message)
+        path = await to_thread.run_sync(_store, message)
         text = message.get_body(("plain",))
         log.info("mail", to=message["To"], file=str(path), text=text and text.get_content())
         return
     url = urlsplit(settings.smtp_url.get_secret_value())
     await aiosmtplib.send(
         message,
+        sender=settings.sender,
+        recipients=[message["To"].addresses[0].addr_spec],
         hostname=url.hostname,
         port=url.port,
         username=unquote(url.username) if url.username else None,
         password=unquote(url.password) if url.password else None,
         use_tls=url.scheme == "smtps",
-        # Where a password would go over the line, encryption is a must; else it is taken if offered.
+        # A password requires encryption; otherwise STARTTLS is used if the server offers it.
         start_tls=True if url.scheme == "smtp" and url.password else None,
         timeout=TIMEOUT_SECONDS,
     )
 
 
-def _keep(message: EmailMessage) -> Path:
+def _store(message: EmailMessage) -> Path:
     FOLDER.mkdir(parents=True, exist_ok=True)
     path = FOLDER / f"{datetime.now(UTC):%Y%m%d-%H%M%S-%f}.eml"
     path.write_bytes(message.as_bytes())
@@ -110,21 +112,28 @@ def _keep(message: EmailMessage) -> Path:
 
 
 class Mailer:
-    """Sends mails when the response is out."""
+    """The emails of a request. They are sent after the response."""
 
-    def __init__(self, tasks: BackgroundTasks, settings: SettingsDep) -> None:
+    def __init__(self, tasks: BackgroundTasks, settings: Settings) -> None:
         self.tasks = tasks
         self.settings = settings
 
     def send(self, mail: Mail, to: str) -> None:
-        """Have a mail sent; a failure is logged, and nobody's error."""
+        """Send an email in the background. A failure is logged."""
         self.tasks.add_task(self._send, mail, to)
 
     async def _send(self, mail: Mail, to: str) -> None:
         try:
             await deliver(compose(mail, to, self.settings), self.settings.mail)
-        except Exception:
-            log.exception("mail not sent", subject=mail.subject)
+        except Exception as error:
+            # The text of the error may contain the address.
+            code = getattr(error, "code", None)
+            log.error("mail not sent", subject=mail.subject, error=type(error).__name__, code=code)
 
 
-MailerDep = Annotated[Mailer, Depends(async_dependency(Mailer))]
+async def get_mailer(tasks: BackgroundTasks, settings: SettingsDep) -> Mailer:
+    """Return the mailer of the request."""
+    return Mailer(tasks, settings)
+
+
+MailerDep = Annotated[Mailer, Depends(get_mailer)]

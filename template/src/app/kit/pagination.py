@@ -1,6 +1,6 @@
-"""Lists a page at a time, by keyset: as fast on the last page as on the first.
+"""Keyset pagination: the last page is as fast as the first.
 
-There is no total: counting all rows costs more than the page, and is out of date when it arrives.
+There is no total count. Counting all rows costs more than the page.
 """
 
 import base64
@@ -16,49 +16,49 @@ MAX_LIMIT = 100
 
 
 class Cursor(NamedTuple):
-    """Where a page ended: the place of its last row in the order of the list."""
+    """The position of the last row of a page."""
 
     created_at: datetime
     id: UUID
 
     def encode(self) -> str:
-        """Write it as text that is safe in a URL."""
+        """Return the cursor as URL-safe text."""
         text = f"{self.created_at.isoformat()} {self.id}"
         return base64.urlsafe_b64encode(text.encode()).decode()
 
     @classmethod
     def decode(cls, text: str) -> Self:
-        """Read what `encode` wrote.
+        """Parse the output of `encode`.
 
         Raises:
-            ValueError: It is something else.
+            ValueError: The text is not a cursor.
         """
         try:
             created_at, item_id = base64.b64decode(text, b"-_", validate=True).decode().split(" ")
             return cls(datetime.fromisoformat(created_at).astimezone(UTC), UUID(item_id))
         except (binascii.Error, ValueError, OverflowError) as error:
-            raise ValueError("is no cursor of an earlier page") from error
+            raise ValueError("is not a cursor of a previous page") from error
 
 
 class PageParams(BaseModel):
-    """Which part of a list is asked for."""
+    """Query parameters of a list."""
 
-    limit: int = Field(20, ge=1, le=MAX_LIMIT, description="Most entries in the page.")
+    limit: int = Field(20, ge=1, le=MAX_LIMIT, description="Maximum number of entries.")
     cursor: str | None = Field(
-        None, description="`next_cursor` of the page before; the first page without it."
+        None, description="`next_cursor` of the previous page. Omit it for the first page."
     )
 
     @field_validator("cursor")
     @classmethod
     def check_cursor(cls, value: str | None) -> str | None:
-        """Refuse what is no cursor."""
+        """Reject an invalid cursor."""
         if value is not None:
             Cursor.decode(value)
         return value
 
     @property
     def after(self) -> Cursor | None:
-        """Where the page begins; None for the first."""
+        """Position after which the page starts; None for the first page."""
         return Cursor.decode(self.cursor) if self.cursor is not None else None
 
 
@@ -66,9 +66,9 @@ PageQuery = Annotated[PageParams, Query()]
 
 
 class Page[T](BaseModel):
-    """Part of a list, the newest first."""
+    """A page of a list."""
 
-    data: list[T] = Field(description="The entries.")
+    data: list[T] = Field(description="Entries, newest first.")
     next_cursor: str | None = Field(
-        description="Asks for the next page, as `cursor`; null on the last page."
+        description="Value of `cursor` for the next page; null on the last page."
     )

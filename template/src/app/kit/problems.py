@@ -1,194 +1,166 @@
-"""Errors in one shape: problem details (RFC 9457).
+"""Error responses in one format: problem details (RFC 9457).
 
-An exception that a client may see is a subclass of `Problem`. A dependency or an endpoint says with
-`@raises` which ones it raises, and the OpenAPI schema of every route that uses it tells so.
+An exception that a client may see is a subclass of `Problem`. `@raises` on a dependency or an
+endpoint declares it in the OpenAPI schema of every route that uses it.
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from http import HTTPStatus
 from typing import Any, ClassVar
 
-from asgi_correlation_id import correlation_id
 from fastapi import FastAPI, Request
 from fastapi.dependencies.models import Dependant
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from fastapi.routing import iter_route_contexts
 from pydantic import BaseModel, ConfigDict, Field
-from starlette._utils import get_route_path
 from starlette.exceptions import HTTPException
 
+from app.kit.logs import request_id_var
+
 MEDIA_TYPE = "application/problem+json"
+MAX_ERRORS = 20
 SCHEMA_REF = "#/components/schemas/"
 
 
-class InvalidPart(BaseModel):
-    """One part of a request that was not accepted."""
+class InvalidParameter(BaseModel):
+    """A part of the request that is invalid."""
 
-    location: str = Field(description="Where it was: body, query, path, header or cookie.")
-    pointer: str = Field(description="JSON pointer (RFC 6901) to it, within the location.")
-    code: str = Field(description="Kind of error, for programs.")
-    detail: str = Field(description="What is wrong, for people.")
+    location: str = Field(description="Part of the request: body, query, path, header or cookie.")
+    pointer: str = Field(description="JSON pointer (RFC 6901) within that part.")
+    code: str = Field(description="Machine-readable error code.")
+    detail: str = Field(description="Human-readable explanation.")
 
 
 class ProblemDetails(BaseModel):
-    """What went wrong (RFC 9457)."""
+    """An error (RFC 9457)."""
 
     model_config = ConfigDict(title="Problem")
 
-    type: str = Field("about:blank", description="Kind of problem, for programs.")
-    title: str = Field(description="Kind of problem, for people.")
+    type: str = Field("about:blank", description="Machine-readable problem type.")
+    title: str = Field(description="Short, human-readable summary of the problem type.")
     status: int = Field(description="HTTP status code.")
-    detail: str | None = Field(None, description="What happened this time, and what to do.")
-    request_id: str | None = Field(None, description="Names the request in the log.")
-    errors: list[InvalidPart] | None = Field(None, description="The parts that were not accepted.")
+    detail: str | None = Field(None, description="Explanation of this occurrence.")
+    request_id: str | None = Field(None, description="ID of the request in the log.")
+    errors: list[InvalidParameter] | None = Field(None, description="Invalid parts of the request.")
+
+    def to_response(self, headers: dict[str, str]) -> Response:
+        """Create the error response."""
+        self.request_id = request_id_var.get()
+        content = self.model_dump(exclude_none=True)
+        return JSONResponse(content, self.status, headers, media_type=MEDIA_TYPE)
 
 
 class Problem(Exception):
-    """An error that the client is told about.
+    """Base class of errors that are sent to the client.
 
-    The docstring of a subclass is the `detail` where none is given.
+    The docstring of a subclass is its default `detail`.
 
     Args:
-        detail: What happened this time, and what to do.
-        headers: Headers of this response, beside those of all of the kind.
+        detail: Explanation of this occurrence.
+        headers: Headers of this response, in addition to `HEADERS`.
+        errors: Invalid parts of the request, as in `RequestValidationError`.
     """
 
     status: ClassVar[HTTPStatus] = HTTPStatus.BAD_REQUEST
     HEADERS: ClassVar[dict[str, str]] = {}
-    # Whether what the request has changed is kept all the same.
+    # Whether the changes of the request are committed despite the error.
     commits: ClassVar[bool] = False
 
-    def __init__(self, detail: str | None = None, *, headers: dict[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        detail: str | None = None,
+        *,
+        headers: dict[str, str] | None = None,
+        errors: Sequence[dict[str, Any]] = (),
+    ) -> None:
         super().__init__(detail or self.summary())
-        self.detail = str(self)
         self.headers = self.HEADERS | (headers or {})
-
-    @classmethod
-    def words(cls) -> list[str]:
-        """Split the class's name: `ItemNotFound` is `item`, `not`, `found`."""
-        return re.sub(r"(?<!^)(?=[A-Z])", " ", cls.__name__).lower().split()
-
-    @classmethod
-    def type_uri(cls) -> str:
-        """Name the kind of problem for programs."""
-        return "urn:problem-type:" + "-".join(cls.words())
-
-    @classmethod
-    def title(cls) -> str:
-        """Name the kind of problem for people."""
-        return " ".join(cls.words()).capitalize()
+        self.errors = errors
 
     @classmethod
     def summary(cls) -> str:
-        """Say what it means, in a sentence."""
-        return (cls.__doc__ or cls.title()).strip().splitlines()[0]
+        """Return the first line of the docstring."""
+        return (cls.__doc__ or cls.__name__).strip().splitlines()[0]
+
+    def to_response(self) -> Response:
+        """Create the error response. `ItemNotFound` has the type `urn:problem-type:item-not-found`."""
+        words = re.sub(r"(?<!^)(?=[A-Z])", " ", type(self).__name__).lower().split()
+        details = ProblemDetails(
+            type="urn:problem-type:" + "-".join(words),
+            title=" ".join(words).capitalize(),
+            status=self.status,
+            detail=str(self),
+            errors=[_invalid_parameter(error) for error in self.errors] or None,
+        )
+        return details.to_response(self.headers)
 
 
-class ServiceUnavailable(Problem):
-    """Something that this needs is not answering; try again in a moment."""
+class UntrustedHost(Problem):
+    """The Host header is not a host of this API."""
 
-    status = HTTPStatus.SERVICE_UNAVAILABLE
-    HEADERS: ClassVar[dict[str, str]] = {"Retry-After": "5"}
+
+class BodyTooLarge(Problem):
+    """The request body is too large."""
+
+    status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
 
 
 class InvalidRequest(Problem):
-    """The request has parts that are not accepted; `errors` names them."""
+    """The request is invalid. See `errors` for details."""
 
     status = HTTPStatus.UNPROCESSABLE_ENTITY
 
 
 class InternalError(Problem):
-    """Something went wrong on our side. The log knows more under the request's id."""
+    """An unexpected error occurred. The server log has details under the request ID."""
 
     status = HTTPStatus.INTERNAL_SERVER_ERROR
 
 
-def problem_response(
-    status: int,
-    *,
-    title: str | None = None,
-    type_uri: str = "about:blank",
-    detail: str | None = None,
-    errors: list[InvalidPart] | None = None,
-    headers: dict[str, str] | None = None,
-) -> Response:
-    """Make the response that tells of a problem.
+class ServiceUnavailable(Problem):
+    """The service is temporarily unavailable. Try again in a few seconds."""
 
-    Args:
-        status: HTTP status code.
-        title: Kind of problem, for people; by default the status's own phrase.
-        type_uri: Kind of problem, for programs.
-        detail: What happened this time.
-        errors: The parts of the request that were not accepted.
-        headers: Headers to add.
-    """
-    details = ProblemDetails(
-        type=type_uri,
-        title=title or HTTPStatus(status).phrase,
-        status=status,
-        detail=detail,
-        request_id=correlation_id.get(),
-        errors=errors,
-    )
-    return JSONResponse(
-        details.model_dump(exclude_none=True),
-        status_code=status,
-        headers=headers,
-        media_type=MEDIA_TYPE,
-    )
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+    HEADERS: ClassVar[dict[str, str]] = {"Retry-After": "5"}
 
 
-def respond(problem: Problem, errors: list[InvalidPart] | None = None) -> Response:
-    """Make the response that tells of `problem`."""
-    return problem_response(
-        problem.status,
-        title=problem.title(),
-        type_uri=problem.type_uri(),
-        detail=problem.detail,
-        errors=errors,
-        headers=problem.headers,
-    )
-
-
-def install(app: FastAPI) -> None:
-    """Make `app` answer every error with problem details, and declare them in its schema."""
+def add_problem_handlers(app: FastAPI) -> None:
+    """Send problem details for every error of `app`, and declare them in its OpenAPI schema."""
 
     @app.exception_handler(Problem)
     async def on_problem(_request: Request, problem: Problem) -> Response:
-        return respond(problem)
+        return problem.to_response()
 
     @app.exception_handler(RequestValidationError)
     async def on_invalid_request(_request: Request, error: RequestValidationError) -> Response:
-        return respond(InvalidRequest(), [_invalid_part(detail) for detail in error.errors()])
+        # The client may send any number of unknown fields.
+        return InvalidRequest(errors=error.errors()[:MAX_ERRORS]).to_response()
 
     @app.exception_handler(HTTPException)
     async def on_http_exception(request: Request, error: HTTPException) -> Response:
-        phrase = HTTPStatus(error.status_code).phrase
         headers = dict(error.headers or {})
         if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
             headers["Allow"] = ", ".join(sorted(_allowed_methods(app, request)))
-        return problem_response(
-            error.status_code,
-            detail=error.detail if error.detail != phrase else None,
-            headers=headers,
-        )
+        title = HTTPStatus(error.status_code).phrase
+        detail = error.detail if error.detail != title else None
+        details = ProblemDetails(title=title, status=error.status_code, detail=detail)
+        return details.to_response(headers)
 
-    undeclared = app.openapi
+    original = app.openapi
 
-    def declared() -> dict[str, Any]:
-        fresh = app.openapi_schema is None
-        schema = undeclared()
-        if fresh:
-            _declare(app, schema)
-        return schema
+    def openapi() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            _declare_problems(app, original())
+        return original()
 
-    app.openapi = declared  # type: ignore[method-assign]  # the documented way
+    # https://fastapi.tiangolo.com/how-to/extending-openapi/
+    app.openapi = openapi  # type: ignore[method-assign]
 
 
 def raises[F: Callable[..., Any]](*problems: type[Problem]) -> Callable[[F], F]:
-    """Say which problems a dependency or an endpoint raises.
+    """Declare the problems that a dependency or an endpoint raises.
 
     Example:
         >>> class ItemNotFound(Problem): ...
@@ -203,12 +175,23 @@ def raises[F: Callable[..., Any]](*problems: type[Problem]) -> Callable[[F], F]:
     return mark
 
 
-def _invalid_part(detail: dict[str, Any]) -> InvalidPart:
+def field_error(field: str, code: str, message: str) -> dict[str, Any]:
+    """Return an error of a field of the body, as `RequestValidationError` and `Problem` expect it.
+
+    Args:
+        field: Name of the field.
+        code: Machine-readable error code.
+        message: Human-readable explanation.
+    """
+    return {"loc": ("body", field), "type": code, "msg": message}
+
+
+def _invalid_parameter(detail: dict[str, Any]) -> InvalidParameter:
     location, *path = [str(part) for part in detail["loc"]]
     escaped = [part.replace("~", "~0").replace("/", "~1") for part in path]
-    return InvalidPart(
+    return InvalidParameter(
         location=location,
-        # A position in text that is no JSON points to no part of it.
+        # For malformed JSON, Pydantic reports an offset, which is not a JSON pointer.
         pointer="" if detail["type"] == "json_invalid" else "".join(f"/{p}" for p in escaped),
         code=detail["type"],
         detail=detail["msg"].removeprefix("Value error, "),
@@ -216,8 +199,8 @@ def _invalid_part(detail: dict[str, Any]) -> InvalidPart:
 
 
 def _allowed_methods(app: FastAPI, request: Request) -> set[str]:
-    """Find the methods of a path. Starlette names only those of the first route that has it."""
-    path = get_route_path(request.scope)
+    """Return the methods of a path. Starlette only reports those of the first matching route."""
+    path = request.scope["path"].removeprefix(request.scope.get("root_path", ""))
     return {
         method
         for route in iter_route_contexts(app.routes)
@@ -232,8 +215,9 @@ def _problems_of(dependant: Dependant) -> Iterator[type[Problem]]:
         yield from _problems_of(dependency)
 
 
-def _declare(app: FastAPI, schema: dict[str, Any]) -> None:
-    """Add to each operation the problems that it may answer with."""
+def _declare_problems(app: FastAPI, schema: dict[str, Any]) -> None:
+    """Add the possible problems to each operation of an OpenAPI schema."""
+    content = {MEDIA_TYPE: {"schema": {"$ref": SCHEMA_REF + "Problem"}}}
     for route in iter_route_contexts(app.routes):
         dependant: Dependant | None = getattr(route, "dependant", None)
         if dependant is None or not route.include_in_schema:
@@ -244,20 +228,15 @@ def _declare(app: FastAPI, schema: dict[str, Any]) -> None:
             problems: list[type[Problem]] = [*_problems_of(dependant), InternalError]
             if "422" in responses:
                 problems.append(InvalidRequest)
-            descriptions = {
-                str(int(status)): " ".join(
-                    dict.fromkeys(p.summary() for p in problems if p.status == status)
-                )
-                for status in sorted({problem.status for problem in problems})
-            }
             if "requestBody" in operation:
-                descriptions["400"] = "The body cannot be read."
-                descriptions["413"] = "The body is too large."
-            for status, description in descriptions.items():
-                responses[status] = {
-                    "description": description,
-                    "content": {MEDIA_TYPE: {"schema": {"$ref": SCHEMA_REF + "Problem"}}},
-                }
+                problems.append(BodyTooLarge)
+                malformed = "The request body cannot be parsed."
+                responses["400"] = {"description": malformed, "content": content}
+            for status in sorted({problem.status for problem in problems}):
+                texts = [p.summary() for p in problems if p.status == status]
+                response: dict[str, Any] = {"description": " ".join(dict.fromkeys(texts))}
+                has_body = status >= HTTPStatus.BAD_REQUEST
+                responses[str(int(status))] = response | ({"content": content} if has_body else {})
     schemas = schema.setdefault("components", {}).setdefault("schemas", {})
     for unused in ("HTTPValidationError", "ValidationError"):
         schemas.pop(unused, None)

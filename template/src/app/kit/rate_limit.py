@@ -1,11 +1,8 @@
-"""Limits on how often somebody may try.
-
-Counts that are kept in memory are each worker's own, so that several together allow as many times
-more.
-"""
+"""Rate limits by client address and by account."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from hashlib import sha256
 from http import HTTPStatus
 from ipaddress import IPv6Address, ip_address, ip_network
 from math import ceil
@@ -14,107 +11,133 @@ from typing import Annotated, NamedTuple
 
 import structlog
 from fastapi import Depends, FastAPI, Request
-from limits import parse
+from limits import parse_many
 from limits.aio.storage import Storage
 from limits.aio.strategies import MovingWindowRateLimiter
 
+from app.config import AuthSettings
 from app.kit.problems import Problem, ServiceUnavailable, raises
 
 log = structlog.stdlib.get_logger(__name__)
 
 
 class TooManyRequests(Problem):
-    """That was tried too often; `Retry-After` says in how many seconds it may be tried again."""
+    """Too many requests. Try again after the number of seconds in `Retry-After`."""
 
     status = HTTPStatus.TOO_MANY_REQUESTS
 
 
 class Limit(NamedTuple):
-    """How often something may be done, such as `5/minute` or `20 per 1 hour`.
+    """Rates such as `5/minute` or `10/minute; 100/day`.
 
     Args:
-        name: What is done.
-        address: How often from one address.
-        account: How often for one account, from wherever.
+        name: Action that is limited.
+        address: Rates per client address.
+        account: Rates per account.
     """
 
     name: str
-    address: str
+    address: str | None = None
     account: str | None = None
 
 
 @asynccontextmanager
-async def connected(app: FastAPI, storage: Storage, *, enabled: bool) -> AsyncIterator[None]:
-    """Give `app` its counters, for as long as the context lasts.
+async def rate_limit_lifespan(
+    app: FastAPI, settings: AuthSettings, storage: Storage
+) -> AsyncIterator[None]:
+    """Provide the rate limiter to the requests of `app`.
 
     Args:
-        app: Gets the counters.
-        storage: Where they are kept.
-        enabled: Whether anything is counted at all.
+        app: The application.
+        settings: Whether rate limits are enabled.
+        storage: Storage of the counters. Those in memory belong to one worker.
     """
-    app.state.rate_limiter = MovingWindowRateLimiter(storage) if enabled else None
+    app.state.rate_limiter = MovingWindowRateLimiter(storage) if settings.rate_limits else None
     yield
 
 
-def network_of(address: str) -> str:
-    """Name whom an address belongs to: with IPv6, everybody has a whole /64 of them."""
+def client_address(request: Request) -> str:
+    """Return the address of the client of a request."""
+    return request.client.host if request.client else "unknown"
+
+
+def client_network(address: str) -> str:
+    """Return the network that is limited as one client: the address, or the /64 of an IPv6 address."""
     try:
         parsed = ip_address(address)
     except ValueError:
         return address
-    return str(
-        ip_network((parsed, 64), strict=False) if isinstance(parsed, IPv6Address) else parsed
-    )
+    if isinstance(parsed, IPv6Address):
+        mapped = parsed.ipv4_mapped  # ::ffff:192.0.2.1
+        return str(mapped or ip_network((parsed, 64), strict=False))
+    return str(parsed)
 
 
 class Limiter:
-    """Counts what the client of one request does.
+    """The counters for the client of one request.
 
     Args:
-        windows: The counters; None counts nothing.
-        address: Where the request comes from.
+        limiter: The rate limiter of the application; None disables all limits.
+        address: Client address.
     """
 
-    def __init__(self, windows: MovingWindowRateLimiter | None, address: str) -> None:
-        self.windows = windows
+    def __init__(self, limiter: MovingWindowRateLimiter | None, address: str) -> None:
+        self.limiter = limiter
         self.address = address
 
-    async def count(self, limit: Limit, *, account: str | None = None) -> None:
-        """Count one more of what `limit` names.
+    async def hit(self, limit: Limit, *, account: str | None = None) -> None:
+        """Count one action.
 
         Args:
-            limit: What is done, and how often it may be.
-            account: For whom it is done.
+            limit: The action and its rates.
+            account: Account that the action concerns.
 
         Raises:
-            TooManyRequests: That is one too many.
-            ServiceUnavailable: The counters do not answer; better nobody than anybody.
+            TooManyRequests: A rate is exceeded.
+            ServiceUnavailable: The counters are unavailable (fail closed).
         """
-        await self._count(limit.address, limit.name, "address", network_of(self.address))
-        if account is not None and limit.account is not None:
-            await self._count(limit.account, limit.name, "account", account)
+        seconds = await self._seconds_to_wait(limit, account)
+        if seconds:
+            raise TooManyRequests(headers={"Retry-After": str(seconds)})
 
-    async def _count(self, rate: str, *key: str) -> None:
-        if self.windows is None:
-            return
-        item = parse(rate)
-        try:
-            if await self.windows.hit(item, *key):
-                return
-            window = await self.windows.get_window_stats(item, *key)
-        except Exception as error:
-            log.exception("cannot count attempts")
-            raise ServiceUnavailable from error
-        log.warning("too many requests", what=key[0], by=key[1])
-        seconds = max(1, ceil(window.reset_time - time()))
-        raise TooManyRequests(headers={"Retry-After": str(seconds)})
+    async def allows(self, limit: Limit, *, account: str) -> bool:
+        """Count one action, and return whether it is allowed.
+
+        Args:
+            limit: The action and its rates.
+            account: Account that the action concerns.
+
+        Raises:
+            ServiceUnavailable: The counters are unavailable (fail closed).
+        """
+        return not await self._seconds_to_wait(limit, account)
+
+    async def _seconds_to_wait(self, limit: Limit, account: str | None) -> int:
+        if self.limiter is None:
+            return 0
+        counters = [(limit.address, "address", client_network(self.address))]
+        if account is not None:
+            # A hash: what the client sends may be long, or personal.
+            digest = sha256(account.encode("utf-8", "replace")).hexdigest()
+            counters.append((limit.account, "account", digest))
+        for rates, kind, value in counters:
+            for item in parse_many(rates) if rates else ():
+                try:
+                    if await self.limiter.hit(item, limit.name, kind, value):
+                        continue
+                    window = await self.limiter.get_window_stats(item, limit.name, kind, value)
+                except Exception as error:
+                    log.exception("rate limit counters unavailable")
+                    raise ServiceUnavailable from error
+                log.warning("rate limit exceeded", action=limit.name, by=kind)
+                return max(1, ceil(window.reset_time - time()))
+        return 0
 
 
 @raises(TooManyRequests, ServiceUnavailable)
 async def get_limiter(request: Request) -> Limiter:
-    """Give a request its limiter."""
-    address = request.client.host if request.client else "unknown"
-    return Limiter(request.app.state.rate_limiter, address)
+    """Return the rate limiter for the client of the request."""
+    return Limiter(request.app.state.rate_limiter, client_address(request))
 
 
 LimiterDep = Annotated[Limiter, Depends(get_limiter)]

@@ -1,59 +1,59 @@
-"""Redis: a client, and a cache. Without a URL, both live in the memory of the process."""
+"""Redis: the client, and a cache."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from functools import wraps
-from typing import Annotated, Any
+from datetime import timedelta
+from typing import Annotated
 
-from cashews import Cache
+import structlog
 from fastapi import Depends, FastAPI, Request
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
 
 from app.config import RedisSettings
 
-TIMEOUT_SECONDS = 2.0
+log = structlog.stdlib.get_logger(__name__)
 
-cache = Cache()
-"""A cache that is not reachable counts as empty: it makes no request fail."""
+TIMEOUT_SECONDS = 2.0
 
 
 def create_client(settings: RedisSettings) -> Redis:
-    """Make a client; it connects when it is first used.
+    """Create a client. It connects when it is first used.
 
     Args:
-        settings: Where the server is. Without a URL, commands work on this process's own memory.
+        settings: Must have a `url`.
+
+    Raises:
+        ValueError: The URL is not set.
     """
     if settings.url is None:
-        from fakeredis import FakeAsyncRedis  # noqa: PLC0415  not installed in production
-
-        return FakeAsyncRedis(decode_responses=True)
+        raise ValueError("REDIS_URL is not set.")
     return Redis.from_url(
         settings.url.get_secret_value(),
         decode_responses=True,
         socket_timeout=TIMEOUT_SECONDS,
         socket_connect_timeout=TIMEOUT_SECONDS,
+        # The default waits for up to several seconds between three attempts.
+        retry=Retry(NoBackoff(), 1),
     )
 
 
 @asynccontextmanager
-async def connected(app: FastAPI, settings: RedisSettings) -> AsyncIterator[None]:
-    """Give `app` the client and the cache, for as long as the context lasts."""
-    url = settings.url.get_secret_value() if settings.url else "mem://"
-    # JSON, since unpickling runs whatever somebody managed to write into the server.
-    cache.setup(url, pickle_type="json")
-    client = create_client(settings)
+async def redis_lifespan(app: FastAPI, client: Redis) -> AsyncIterator[None]:
+    """Provide `client` to the requests of `app`, and close it on shutdown."""
     app.state.redis = client
     app.state.readiness_checks["redis"] = client.ping
     try:
         yield
     finally:
-        await cache.close()
         await client.aclose()
 
 
-def get_redis(request: Request) -> Redis:
-    """Give a request the client."""
+async def get_redis(request: Request) -> Redis:
+    """Return the client of the application."""
     client: Redis = request.app.state.redis
     return client
 
@@ -61,30 +61,53 @@ def get_redis(request: Request) -> Redis:
 RedisDep = Annotated[Redis, Depends(get_redis)]
 
 
-def cached[**P, M: BaseModel](
-    model: type[M], *, ttl: str, key: str
-) -> Callable[[Callable[P, Awaitable[M]]], Callable[P, Awaitable[M]]]:
-    """Keep what a function returns.
+class Cache:
+    """A cache of Pydantic models in Redis. If Redis is unavailable, every lookup is a miss.
 
-    Who changes the thing deletes the key after the commit. A read that began before that commit may
-    still store the old state, so `ttl` bounds how long it can be seen.
-
-    Args:
-        model: What the function returns.
-        ttl: How long it is kept, such as `30s` or `5m`.
-        key: Names it, with the function's arguments in braces: `items:{item_id}`.
+    Delete a key after the commit of the transaction that changes its data. A read that started
+    before the commit may still store the old value; the time to live bounds how long it is served.
     """
 
-    def decorate(function: Callable[P, Awaitable[M]]) -> Callable[P, Awaitable[M]]:
-        @cache(ttl=ttl, key=key)
-        @wraps(function)
-        async def dump(*args: P.args, **kwargs: P.kwargs) -> dict[str, Any]:
-            return (await function(*args, **kwargs)).model_dump(mode="json")
+    def __init__(self, redis: Redis) -> None:
+        self.redis = redis
 
-        @wraps(function)
-        async def load(*args: P.args, **kwargs: P.kwargs) -> M:
-            return model.model_validate(await dump(*args, **kwargs))
+    async def get_or_set[M: BaseModel](
+        self, key: str, model: type[M], create: Callable[[], Awaitable[M]], *, ttl: timedelta
+    ) -> M:
+        """Return a cached value, or create and store it.
 
-        return load
+        Args:
+            key: Name of the value, such as `items:{item_id}`.
+            model: Type of the value.
+            create: Creates the value when it is not cached.
+            ttl: Time to live.
+        """
+        try:
+            if (stored := await self.redis.get(key)) is not None:
+                return model.model_validate_json(stored)
+        except (RedisError, OSError) as error:
+            log.warning("cache unavailable", error=type(error).__name__)
+            return await create()
+        except ValidationError:
+            log.info("cached value has another schema", key=key)
+        value = await create()
+        try:
+            await self.redis.set(key, value.model_dump_json(), ex=ttl)
+        except (RedisError, OSError) as error:
+            log.warning("cache unavailable", error=type(error).__name__)
+        return value
 
-    return decorate
+    async def delete(self, *keys: str) -> None:
+        """Delete values."""
+        try:
+            await self.redis.delete(*keys)
+        except (RedisError, OSError) as error:
+            log.warning("cache unavailable", error=type(error).__name__)
+
+
+async def get_cache(redis: RedisDep) -> Cache:
+    """Return the cache of the application."""
+    return Cache(redis)
+
+
+CacheDep = Annotated[Cache, Depends(get_cache)]

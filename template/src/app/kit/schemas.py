@@ -1,4 +1,4 @@
-"""Bases of the schemas, and the kinds of text that they are made of."""
+"""Base classes of the schemas, and reusable field types."""
 
 from datetime import date
 from decimal import Decimal
@@ -14,58 +14,70 @@ from pydantic import (
     StringConstraints,
 )
 
-# NUL is in no text that people write, and not everything can store it.
+# Many programs cannot store the NUL character.
 NO_NUL = r"^[^\x00]*$"
 
 Line = Annotated[
     str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=NO_NUL)
 ]
-"""One to 200 characters."""
+"""Text of 1 to 200 characters."""
 
 Text = Annotated[str, StringConstraints(max_length=10_000, pattern=NO_NUL)]
-"""Up to 10,000 characters."""
+"""Text of up to 10,000 characters."""
 
-Whole = Annotated[int, Strict(), Field(ge=-(2**31), lt=2**31)]
-"""A whole number that a column of type INTEGER holds; not its text."""
+Int32 = Annotated[int, Strict(), Field(ge=-(2**31), lt=2**31)]
+"""A 32-bit integer, as in an INTEGER column. A numeric string is rejected."""
 
-Real = Annotated[float, Strict(), Field(allow_inf_nan=False)]
-"""A number; not its text."""
+FiniteFloat = Annotated[float, Strict(), Field(allow_inf_nan=False)]
+"""A finite number. Unlike Pydantic's type of this name, it rejects a numeric string."""
 
-Amount = Annotated[Decimal, Field(max_digits=12, decimal_places=2)]
-"""A number of up to ten digits and two decimals, exactly as it is written; so it is sent as text."""
-
-Flag = Annotated[bool, Strict()]
-"""True or false; not 0, 1, "yes" or "no"."""
+Money = Annotated[Decimal, Field(max_digits=12, decimal_places=2)]
+"""A decimal of up to ten digits and two decimal places, serialized as a string to stay exact."""
 
 
-def _only_text(value: object) -> object:
+def _reject_number(value: object) -> object:
     if isinstance(value, int | float):
-        raise ValueError("is a number; write it as ISO 8601 has it")
+        raise ValueError("must be a string in ISO 8601 format, not a number")
     return value
 
 
-Day = Annotated[date, BeforeValidator(_only_text)]
-"""A date, such as 2026-05-17; not a number of seconds."""
+Date = Annotated[date, BeforeValidator(_reject_number)]
+"""A date such as 2026-05-17. A Unix timestamp is rejected."""
 
-Moment = Annotated[AwareDatetime, BeforeValidator(_only_text)]
-"""A date and a time with its zone, such as 2026-05-17T12:00:00Z; not a number of seconds."""
+UtcDatetime = Annotated[AwareDatetime, BeforeValidator(_reject_number)]
+"""A date and time with an offset, such as 2026-05-17T12:00:00Z. A Unix timestamp is rejected."""
 
 
-class Input(BaseModel):
-    """What a client sends. A field that is not known is refused, not ignored."""
+def omittable(**options: Any) -> Any:
+    """Return a field of a `PatchModel` that may be omitted.
+
+    Null is accepted only where the type of the field allows it.
+
+    Args:
+        options: Options of `pydantic.Field`.
+
+    Example:
+        `title: Line = omittable(description="Title.")`
+    """
+    # A default factory, unlike a default, does not appear in the JSON schema.
+    return Field(default_factory=lambda: None, **options)
+
+
+class RequestModel(BaseModel):
+    """Base class of request bodies. Unknown fields are rejected."""
 
     model_config = ConfigDict(extra="forbid")
 
 
-class Change(Input):
-    """What to change about a thing; what is not named stays."""
+class PatchModel(RequestModel):
+    """Base class of the bodies of PATCH requests. Omitted fields keep their value."""
 
     def changes(self) -> dict[str, Any]:
-        """Give what was named, by field."""
-        return self.model_dump(exclude_none=True)
+        """Return the fields that the client sent."""
+        return self.model_dump(exclude_unset=True)
 
 
-class Output(BaseModel):
-    """What a client gets; made from an object's attributes."""
+class ResponseModel(BaseModel):
+    """Base class of responses, created from the attributes of an object."""
 
     model_config = ConfigDict(from_attributes=True)

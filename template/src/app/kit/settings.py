@@ -1,18 +1,22 @@
-"""How settings are read: groups of variables, and all faults said at once."""
+"""Read settings from environment variables, a `.env` file and secret files, and report every problem at once."""
 
-import difflib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple, Self
 
 from dotenv import dotenv_values
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
 
 ENV_FILE = Path(".env")
-# Where Docker, Swarm and Kubernetes put files that hold a secret each.
-SECRETS = Path("/run/secrets")
+# Docker, Swarm and Kubernetes mount one file per secret here.
+SECRETS_DIR = Path("/run/secrets")
 
 
 def _split(value: object) -> object:
@@ -22,30 +26,29 @@ def _split(value: object) -> object:
 
 
 CommaSeparated = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
-"""Several values in one variable."""
+"""Several values in one variable, separated by commas."""
 
 
-class Fault(NamedTuple):
-    """One thing that is wrong with one variable."""
+class SettingsIssue(NamedTuple):
+    """A problem with one variable, and how to fix it."""
 
     variable: str
     advice: str
 
 
 class SettingsError(Exception):
-    """The settings are not usable; says every fault at once."""
+    """The settings are invalid. The message lists every issue."""
 
-    def __init__(self, faults: list[Fault]) -> None:
-        self.faults = faults
-        lines = [f"  {fault.variable}: {fault.advice}" for fault in faults]
-        super().__init__("\n".join(["The settings are not usable:", *lines]))
+    def __init__(self, issues: list[SettingsIssue]) -> None:
+        self.issues = issues
+        lines = [f"  {issue.variable}: {issue.advice}" for issue in issues]
+        super().__init__("\n".join(["The settings are invalid:", *lines]))
 
 
-class Group(BaseSettings):
-    """What all settings classes share."""
+class SettingsGroup(BaseSettings):
+    """Base class of the settings of one concern. `BaseAppSettings.load` provides the values."""
 
     model_config = SettingsConfigDict(
-        env_ignore_empty=True,
         extra="ignore",
         frozen=True,
         populate_by_name=True,
@@ -54,8 +57,15 @@ class Group(BaseSettings):
     )
 
     @classmethod
+    def settings_customise_sources(  # type: ignore[override]
+        cls, *_: Any, init_settings: PydanticBaseSettingsSource, **__: Any
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Use only the given values, so that settings can be read for another process."""
+        return (init_settings,)
+
+    @classmethod
     def variables(cls) -> dict[str, str]:
-        """Map each field to the variable that sets it."""
+        """Return the environment variable of each field."""
         prefix = cls.model_config["env_prefix"]
         return {
             name: field.validation_alias
@@ -64,99 +74,96 @@ class Group(BaseSettings):
             for name, field in cls.model_fields.items()
         }
 
-    def production_faults(self) -> Iterator[Fault]:
-        """Yield what may pass in development, but not in production."""
+    def production_issues(self) -> Iterator[SettingsIssue]:
+        """Yield the problems that are acceptable in development but not in production."""
         yield from ()
 
 
-class AllSettings(BaseModel):
-    """Groups that are read together. One is called `app`, and says whether this is production."""
+class BaseAppSettings(BaseModel):
+    """Settings groups that are loaded together. The group `app` determines whether this is production."""
 
     model_config = ConfigDict(frozen=True)
 
     @classmethod
-    def groups(cls) -> dict[str, type[Group]]:
-        """Map each field to its class."""
+    def groups(cls) -> dict[str, type[SettingsGroup]]:
+        """Return the class of each group, by field name."""
         return {
             name: field.annotation
             for name, field in cls.model_fields.items()
-            if isinstance(field.annotation, type) and issubclass(field.annotation, Group)
+            if isinstance(field.annotation, type) and issubclass(field.annotation, SettingsGroup)
         }
 
     @classmethod
-    def secret_variables(cls) -> set[str]:
-        """Name the variables whose values are to be shown to nobody."""
-        return {
-            group.variables()[name]
-            for group in cls.groups().values()
-            for name, field in group.model_fields.items()
-            if "SecretStr" in str(field.annotation)
-        }
+    def load(
+        cls,
+        environ: Mapping[str, str] | None = None,
+        *,
+        env_file: Path | None = ENV_FILE,
+        secrets_dir: Path | None = SECRETS_DIR,
+    ) -> Self:
+        """Load all groups.
 
-    @classmethod
-    def load(cls, env_file: Path | None = ENV_FILE, secrets: Path = SECRETS) -> Self:
-        """Read the environment, and files for what it does not say.
-
-        A value may be in a file of its own: the one that `NAME_FILE` names, or `NAME` in `secrets`.
+        A value comes from the environment, else from `env_file`, else from a file: the one named by
+        `NAME_FILE`, or `NAME` in `secrets_dir`.
 
         Args:
-            env_file: File of `NAME=value` lines; None, or a missing one, is no fault.
-            secrets: Folder of files that hold a value each; a missing one is no fault.
+            environ: Environment variables; by default those of this process.
+            env_file: File of `NAME=value` lines. It may be missing.
+            secrets_dir: Directory with one file per value. It may be missing.
 
         Raises:
-            SettingsError: A value is not usable, `env_file` has a name that looks like a slip,
-                or something that production needs is missing. All of it is said at once.
+            SettingsError: A value is invalid, or a value that production requires is missing.
         """
-        given = {**(dotenv_values(env_file) if env_file else {}), **os.environ}
-        faults = list(_slips(env_file, cls.groups())) if env_file else []
-        loaded: dict[str, Group] = {}
+        environ = os.environ if environ is None else environ
+        from_file = dotenv_values(env_file) if env_file else {}
+        given: dict[str, str] = {}
+        for source in (from_file, environ):
+            given |= {name.upper(): value for name, value in source.items() if value}
+        issues: list[SettingsIssue] = []
+        loaded: dict[str, SettingsGroup] = {}
         for name, group in cls.groups().items():
             try:
-                files: dict[str, Any] = dict(_from_files(group.variables(), given, secrets))
-                loaded[name] = group(_env_file=env_file, **files)
+                values = dict(_values(group.variables(), given, secrets_dir))
+                loaded[name], found = _validate(group, values)
+                issues += found
             except OSError as error:
-                faults.append(Fault(f"{error.filename}", f"cannot be read: {error.strerror}."))
-            except ValidationError as error:
-                faults += _faults(error, group)
-        # Where the environment is not known, the strictest rules hold.
+                advice = f"cannot be read: {error.strerror}."
+                issues.append(SettingsIssue(str(error.filename), advice))
+        # An unknown environment is treated as production.
         if getattr(loaded.get("app"), "production", True):
-            for group_settings in loaded.values():
-                faults += group_settings.production_faults()
-        if faults:
-            raise SettingsError(faults)
+            known = {issue.variable for issue in issues}
+            for settings in loaded.values():
+                issues += [i for i in settings.production_issues() if i.variable not in known]
+        if issues:
+            raise SettingsError(issues)
         return cls(**loaded)
 
 
-def _from_files(
-    variables: dict[str, str], given: dict[str, str | None], secrets: Path
+def _values(
+    variables: dict[str, str], given: Mapping[str, str], secrets_dir: Path | None
 ) -> Iterator[tuple[str, str]]:
     for name, variable in variables.items():
-        named = given.get(f"{variable}_FILE")
-        path = Path(named) if named else secrets / variable
-        if not given.get(variable) and (named or path.is_file()):
-            yield name, path.read_text(encoding="utf-8").strip()
+        if variable in given:
+            yield name, given[variable]
+        elif file := given.get(f"{variable}_FILE"):
+            yield name, Path(file).read_text(encoding="utf-8").strip()
+        elif secrets_dir and (secrets_dir / variable).is_file():
+            yield name, (secrets_dir / variable).read_text(encoding="utf-8").strip()
 
 
-def _faults(error: ValidationError, group: type[Group]) -> Iterator[Fault]:
-    variables = group.variables()
-    for detail in error.errors(include_url=False, include_input=False):
-        name = str(detail["loc"][0])
-        message = detail["msg"].removeprefix("Value error, ")
-        yield Fault(variables.get(name, name), message.removesuffix(".") + ".")
-
-
-def _slips(env_file: Path, groups: dict[str, type[Group]]) -> Iterator[Fault]:
-    """Yield the names in `env_file` that are probably meant to be another.
-
-    Other programs read the file too, so a name that resembles none of ours is theirs.
-    """
-    known = [variable for group in groups.values() for variable in group.variables().values()]
-    prefixes = tuple(str(group.model_config["env_prefix"]) for group in groups.values())
-    for name in dotenv_values(env_file):
-        if name.upper().removesuffix("_FILE") in known:
-            continue
-        if similar := difflib.get_close_matches(name.upper(), known, n=1, cutoff=0.8):
-            yield Fault(name, f"is no setting ({env_file}); did you mean {similar[0]}?")
-        elif name.upper().startswith(prefixes):
-            mine = [variable for variable in known if variable.startswith(name.split("_")[0])]
-            yield Fault(name, f"is no setting ({env_file}); there are {', '.join(mine)}.")
+def _validate(
+    group: type[SettingsGroup], values: dict[str, str]
+) -> tuple[SettingsGroup, list[SettingsIssue]]:
+    """Create a group; an invalid value is reported and replaced by its default."""
+    try:
+        return group.model_validate(values), []
+    except ValidationError as error:
+        variables = group.variables()
+        issues = []
+        for detail in error.errors(include_url=False, include_input=False):
+            name = str(detail["loc"][0])
+            name = next((field for field, alias in variables.items() if alias == name), name)
+            message = detail["msg"].removeprefix("Value error, ").removesuffix(".")
+            issues.append(SettingsIssue(variables.get(name, name), f"{message}."))
+            values = {k: v for k, v in values.items() if k != name}
+        return group.model_validate(values), issues

@@ -1,4 +1,4 @@
-"""What requests find on the application."""
+"""Dependencies that read the application state."""
 
 from typing import Annotated
 
@@ -8,7 +8,7 @@ from app.config import Settings
 
 
 async def get_settings(request: Request) -> Settings:
-    """Give a request the settings that its application was made with."""
+    """Return the settings of the application."""
     settings: Settings = request.app.state.settings
     return settings
 

@@ -1,6 +1,6 @@
-"""The history of the schema, and how to walk it. `env.py` and this page are the template's.
+"""The migrations, and how to run them. Owned by the template, except for `versions/`.
 
-Nothing of it is to be called where an event loop runs.
+The functions start an event loop of their own: do not call them from async code.
 """
 
 import asyncio
@@ -16,36 +16,36 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
-# For tracebacks: what is wrong is never here.
+# Hide these frames from tracebacks.
 __tracebackhide__ = True
 
 PYPROJECT = Path("pyproject.toml")
 
 
 def config(url: str, versions: Path | None = None) -> Config:
-    """Make Alembic's configuration.
+    """Create the configuration of Alembic.
 
     Args:
-        url: Database to work on, with the async driver.
-        versions: Folder of the revisions, when it is not the one beside this page.
+        url: Database URL, with the async driver.
+        versions: Folder of the revisions, if it is not `versions/` in this package.
     """
-    # In an image there is the installed package alone, without the pyproject.toml.
-    made = Config(toml_file=PYPROJECT) if PYPROJECT.exists() else Config()
-    made.set_main_option("script_location", "app:migrations")
-    made.attributes["url"] = url
+    # An image contains the installed package, but not pyproject.toml.
+    alembic = Config(toml_file=PYPROJECT) if PYPROJECT.exists() else Config()
+    alembic.set_main_option("script_location", "app:migrations")
+    alembic.attributes["url"] = url
     if versions:
-        made.set_main_option("path_separator", "newline")
-        made.set_main_option("version_locations", str(versions).replace("%", "%%"))
-    return made
+        alembic.set_main_option("path_separator", "newline")
+        alembic.set_main_option("version_locations", str(versions).replace("%", "%%"))
+    return alembic
 
 
 def upgrade(url: str, revision: str = "head") -> None:
-    """Bring the database to a revision."""
+    """Apply the migrations up to a revision."""
     command.upgrade(config(url), revision)
 
 
 def current(url: str) -> tuple[str, ...]:
-    """Read which revisions the database is at: none when it is new."""
+    """Return the current revisions of the database. A new database has none."""
 
     def read(connection: Connection) -> tuple[str, ...]:
         return MigrationContext.configure(connection).get_current_heads()
@@ -54,27 +54,27 @@ def current(url: str) -> tuple[str, ...]:
 
 
 def history(url: str) -> list[Script]:
-    """List the revisions that there are files of, the newest first."""
+    """Return the revisions in `versions/`, newest first."""
     return list(ScriptDirectory.from_config(config(url)).walk_revisions())
 
 
-def pending(url: str) -> bool:
-    """Tell whether the database lacks a revision of this code.
+def is_behind(url: str) -> bool:
+    """Return whether the database lacks a migration of this code.
 
-    One that is ahead lacks none: while a new version is deployed, the old one still serves.
+    A database that is ahead is not behind: during a deployment, the previous version is still serving.
     """
     known = {entry.revision for entry in history(url)}
-    at = set(current(url))
+    revisions = set(current(url))
     heads = set(ScriptDirectory.from_config(config(url)).get_heads())
-    return at <= known and not heads <= at
+    return revisions <= known and not heads <= revisions
 
 
 def on_connection[T](url: str, function: Callable[[Connection], T]) -> T:
-    """Call a function with a connection, in a transaction that an error rolls back.
+    """Call a function in a transaction, which is rolled back on error.
 
     Args:
-        url: With the async driver.
-        function: What to call.
+        url: Database URL, with the async driver.
+        function: Function to call.
     """
 
     async def call() -> T:
@@ -86,6 +86,6 @@ def on_connection[T](url: str, function: Callable[[Connection], T]) -> T:
 
 
 def reason(error: DBAPIError) -> str:
-    """Give the database's own words for why it refused."""
-    words = str(error.orig).partition(": ")[2] or str(error.orig)
-    return " ".join(words.splitlines()[:2])
+    """Return the error message of PostgreSQL."""
+    message = str(error.orig).partition(": ")[2] or str(error.orig)
+    return " ".join(message.splitlines()[:2])

@@ -1,4 +1,4 @@
-"""Alembic's entry: runs the migrations on the database that is configured."""
+"""Alembic's environment: runs the migrations. Owned by the template."""
 
 import asyncio
 from graphlib import CycleError, TopologicalSorter
@@ -15,10 +15,10 @@ import app
 from app.config import Settings
 from app.database import Base
 
-# For tracebacks: what is wrong is never here.
+# Hide these frames from tracebacks.
 __tracebackhide__ = True
 
-# Any number: it only has to be the same for all who migrate. Replicas that start together wait.
+# Any number, the same for all processes: replicas that start together migrate one after another.
 ADVISORY_LOCK = 7_402_531_117
 
 for models in Path(str(app.__file__)).parent.glob("*/models.py"):
@@ -26,7 +26,7 @@ for models in Path(str(app.__file__)).parent.glob("*/models.py"):
 
 
 def database_url() -> str:
-    """Find out which database is meant."""
+    """Return the URL of the configured database."""
     url: str | None = context.config.attributes.get("url")
     if url is None:
         setting = Settings.load().database.url
@@ -36,41 +36,41 @@ def database_url() -> str:
     return url
 
 
-def in_order(_: Any, __: Any, scripts: list[MigrationScript]) -> None:
-    """Put new tables first and dropped ones last, each after those that it depends on.
+def sort_tables(_: Any, __: Any, scripts: list[MigrationScript]) -> None:
+    """Create tables first and drop them last, each after those that it depends on.
 
-    Columns of other tables may point to them; Alembic drops tables in no order at all.
+    Columns of other tables may reference them. Alembic drops tables in an arbitrary order.
     """
     for script in scripts:
         for part in (script.upgrade_ops, script.downgrade_ops):
             if isinstance(part, OpContainer):
-                new = [op for op in part.ops if isinstance(op, CreateTableOp)]
+                created = [op for op in part.ops if isinstance(op, CreateTableOp)]
                 dropped = [op for op in part.ops if isinstance(op, DropTableOp)]
                 others = [op for op in part.ops if not isinstance(op, CreateTableOp | DropTableOp)]
-                part.ops = [*by_reference(new), *others, *reversed(by_reference(dropped))]
+                part.ops = [*by_reference(created), *others, *reversed(by_reference(dropped))]
 
 
 def by_reference[T: (CreateTableOp, DropTableOp)](operations: list[T]) -> list[T]:
-    """Put tables behind those that their foreign keys point to."""
+    """Sort tables by their foreign keys, referenced tables first."""
     found, graph = {}, {}
     for operation in operations:
         table = operation.to_table()
         found[table.key] = operation
-        pointed_to = {key.target_fullname.rpartition(".")[0] for key in table.foreign_keys}
-        graph[table.key] = pointed_to - {table.key}
+        referenced = {key.target_fullname.rpartition(".")[0] for key in table.foreign_keys}
+        graph[table.key] = referenced - {table.key}
     try:
         return [found[key] for key in TopologicalSorter(graph).static_order() if key in found]
-    except CycleError:  # tables that point at each other, which a person has to untie
+    except CycleError:  # tables that reference each other have no such order
         return operations
 
 
 def run(connection: Connection) -> None:
-    """Run the migrations on an open connection, in one transaction."""
+    """Run the migrations in one transaction."""
     context.configure(
         connection=connection,
         target_metadata=Base.metadata,
         compare_server_default=True,
-        process_revision_directives=in_order,
+        process_revision_directives=sort_tables,
     )
     with context.begin_transaction():
         connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({ADVISORY_LOCK})")
@@ -78,7 +78,7 @@ def run(connection: Connection) -> None:
 
 
 async def connect_and_run() -> None:
-    """Connect, and run the migrations."""
+    """Connect and run the migrations."""
     engine = create_async_engine(database_url(), poolclass=pool.NullPool)
     async with engine.connect() as connection:
         await connection.run_sync(run)

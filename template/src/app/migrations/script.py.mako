@@ -14,7 +14,7 @@ branch_labels = ${repr(branch_labels)}
 depends_on = ${repr(depends_on)}
 <%!
     def plain(statements):
-        """Leave out Alembic's remarks."""
+        """Return the statements without the comments that Alembic adds."""
         return "\n".join(line for line in statements.splitlines() if "# ###" not in line).strip()
 %>
 

@@ -1,1 +1,0 @@
-"""The documentation site: the pages that write themselves, and what is made of the built ones."""

@@ -1,0 +1,66 @@
+"""Items in the memory of this process. They are lost on restart, and each worker has its own."""
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from uuid import UUID, uuid4
+
+from app.items import schemas
+from app.items.exceptions import ItemNotFound
+from app.kit.pagination import Cursor, Page, PageParams
+
+
+@dataclass
+class Item:
+    """An item."""
+
+    title: str
+    description: str
+    id: UUID = field(default_factory=uuid4)
+    created_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    updated_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+
+ITEMS: dict[UUID, Item] = {}
+
+
+class ItemStore:
+    """Items."""
+
+    async def create(self, data: schemas.ItemCreate) -> schemas.Item:
+        """Create an item."""
+        item = Item(**data.model_dump())
+        ITEMS[item.id] = item
+        return schemas.Item.model_validate(item)
+
+    async def get(self, item_id: UUID) -> Item:
+        """Return an item.
+
+        Raises:
+            ItemNotFound: The item does not exist.
+        """
+        if (item := ITEMS.get(item_id)) is None:
+            raise ItemNotFound
+        return item
+
+    async def get_page(self, page: PageParams) -> Page[schemas.Item]:
+        """Return a page of items, newest first."""
+        cursors = sorted(
+            (Cursor(item.created_at, item.id) for item in ITEMS.values()), reverse=True
+        )
+        rest = [cursor for cursor in cursors if page.after is None or cursor < page.after]
+        shown = rest[: page.limit]
+        return Page(
+            data=[schemas.Item.model_validate(ITEMS[cursor.id]) for cursor in shown],
+            next_cursor=shown[-1].encode() if len(rest) > page.limit else None,
+        )
+
+    async def update(self, item: Item, data: schemas.ItemUpdate) -> schemas.Item:
+        """Update an item."""
+        for name, value in data.changes().items():
+            setattr(item, name, value)
+        item.updated_at = datetime.now(UTC)
+        return schemas.Item.model_validate(item)
+
+    async def delete(self, item: Item) -> None:
+        """Delete an item."""
+        ITEMS.pop(item.id, None)

@@ -1,0 +1,40 @@
+"""References between the rows of one user, which the database checks."""
+
+from typing import Any
+
+from sqlalchemy import ForeignKeyConstraint, Table, UniqueConstraint
+from sqlalchemy.orm import MappedColumn, mapped_column
+
+TARGET = "references"
+
+
+def reference(table: str, **options: Any) -> MappedColumn[Any]:
+    """Return the column of a reference to a row of the same user.
+
+    The database rejects the ID of a row that belongs to another user like one that does not exist. A
+    row that is referenced cannot be deleted. In tables without `owner_id`, it is a plain foreign key.
+
+    Args:
+        table: Table whose `id` is referenced.
+        options: Options of `mapped_column`.
+
+    Example:
+        `order_id: Mapped[UUID] = reference("orders")`
+    """
+    return mapped_column(index=True, info={TARGET: table}, **options)
+
+
+def add_constraints(table: Table) -> None:
+    """Add the constraints of the references of a table, and those that allow references to it.
+
+    Args:
+        table: Table with all of its columns.
+    """
+    owned = "owner_id" in table.columns
+    if owned and "id" in table.columns:
+        table.append_constraint(UniqueConstraint("id", "owner_id"))
+    for column in table.columns:
+        if target := column.info.get(TARGET):
+            names = [column.name, "owner_id"] if owned else [column.name]
+            targets = [f"{target}.id", f"{target}.owner_id"][: len(names)]
+            table.append_constraint(ForeignKeyConstraint(names, targets))

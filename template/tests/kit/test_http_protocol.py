@@ -1,0 +1,93 @@
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+import uvicorn
+from fastapi import FastAPI, Request
+
+from app.kit import http_protocol
+from app.kit.http_protocol import LimitedProtocol
+
+HEAD = b"GET / HTTP/1.1\r\nHost: test\r\n"
+
+
+@pytest.fixture(scope="module")
+async def port() -> AsyncIterator[int]:
+    """Run the server of production."""
+    app = FastAPI()
+
+    @app.post("/upload")
+    async def upload(request: Request) -> int:
+        return len(await request.body())
+
+    config = uvicorn.Config(app, http=LimitedProtocol, port=0, log_config=None, lifespan="off")
+    server = uvicorn.Server(config)
+    serving = asyncio.create_task(server.serve())
+    while not server.started:  # noqa: ASYNC110
+        await asyncio.sleep(0.01)
+    yield server.servers[0].sockets[0].getsockname()[1]
+    server.should_exit = True
+    await serving
+
+
+async def send(port: int, *parts: bytes) -> bytes:
+    """Send the parts of a request, and return everything that the server sends until it closes."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        for part in parts:
+            writer.write(part)
+            await writer.drain()
+        return await asyncio.wait_for(reader.read(), 5)
+    except ConnectionError:
+        return b""
+    finally:
+        writer.close()
+
+
+async def test_usual_request(port: int) -> None:
+    response = await send(port, HEAD + b"Connection: close\r\n", b"\r\n")
+
+    assert response.startswith(b"HTTP/1.1 404")
+
+
+async def test_large_body(port: int) -> None:
+    body = b"x" * 500_000
+    head = (
+        HEAD.replace(b"GET /", b"POST /upload")
+        + b"Connection: close\r\nContent-Length: 500000\r\n\r\n"
+    )
+
+    assert (await send(port, head, body)).endswith(b"500000")
+
+
+@pytest.mark.parametrize(
+    "header", [b"x-long: " + b"x" * 1_000_000, b"x-many: x\r\n" * 50_000], ids=["one", "many"]
+)
+async def test_large_headers(port: int, header: bytes) -> None:
+    assert await send(port, HEAD, header) == b""
+
+
+async def test_large_trailers(port: int) -> None:
+    head = HEAD.replace(b"GET /", b"POST /upload") + b"Transfer-Encoding: chunked\r\n\r\n"
+
+    response = await send(port, head, b"0\r\n", b"x-many: x\r\n" * 50_000, b"\r\n")
+
+    assert b"200 OK" not in response
+
+
+async def test_bytes_after_a_response(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http_protocol, "HEADER_SECONDS", 0.1)
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(HEAD + b"\r\n")
+    assert b"404" in await reader.read(20)
+    writer.write(b"\r\n")
+
+    await asyncio.wait_for(reader.read(), 5)  # it is closed
+    writer.close()
+
+
+@pytest.mark.parametrize("start", [b"", b"GET /", HEAD], ids=["nothing", "a line", "a header"])
+async def test_slow_headers(port: int, start: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http_protocol, "HEADER_SECONDS", 0.1)
+
+    assert await send(port, start) == b""

@@ -1,0 +1,68 @@
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+from fastapi import FastAPI
+from fastapi.responses import StreamingResponse
+
+from app.config import Settings
+from tests.conftest import client_of, create_test_app
+
+
+@pytest.fixture
+def app(settings: Settings) -> FastAPI:
+    """Return an application with a short time limit."""
+    app = settings.app.model_copy(update={"request_timeout": 0.05})
+    return create_test_app(settings.model_copy(update={"app": app}))
+
+
+async def test_response(app: FastAPI, capsys: pytest.CaptureFixture[str]) -> None:
+    cancelled = []
+
+    @app.get("/slow")
+    async def slow() -> None:
+        try:
+            await asyncio.sleep(10)
+        except asyncio.CancelledError:
+            cancelled.append(True)
+            raise
+
+    async with client_of(app) as client:
+        response = await client.get("/slow")
+
+    assert response.status_code == 503
+    assert response.headers["retry-after"] == "5"
+    assert response.json()["detail"] == "The request took too long."
+    assert cancelled == [True]
+    assert "request timed out" in capsys.readouterr().out
+
+
+async def test_slow_body(app: FastAPI) -> None:
+    @app.post("/numbers")
+    async def add(body: list[int]) -> int:
+        return len(body)
+
+    async def body() -> AsyncIterator[bytes]:
+        yield b"["
+        await asyncio.sleep(10)
+
+    async with client_of(app) as client:
+        response = await client.post(
+            "/numbers", content=body(), headers={"content-type": "application/json"}
+        )
+
+    assert response.status_code == 503
+
+
+async def test_long_stream(app: FastAPI) -> None:
+    async def chunks() -> AsyncIterator[bytes]:
+        for _ in range(5):
+            await asyncio.sleep(0.03)
+            yield b"x"
+
+    @app.get("/stream")
+    async def stream() -> StreamingResponse:
+        return StreamingResponse(chunks())
+
+    async with client_of(app) as client:
+        assert (await client.get("/stream")).text == "xxxxx"

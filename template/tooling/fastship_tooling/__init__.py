@@ -1,0 +1,1 @@
+"""Development tools. `copier update` replaces them."""

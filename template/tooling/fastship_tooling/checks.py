@@ -1,0 +1,107 @@
+"""`test`, `lint` and `lock`."""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from app.cli.console import console, fail
+from fastship_tooling.project import command_line
+
+REQUIREMENTS = Path("requirements.txt")
+# Each worker has its own database.
+ON_ALL_CORES = ("-n", "auto", "--dist", "worksteal")
+PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True}
+
+
+def run_module(*command: str) -> int:
+    """Run a module of the environment, such as pytest, and return its exit code."""
+    return subprocess.run([sys.executable, "-m", *command], check=False).returncode
+
+
+def run_tests(
+    context: typer.Context,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Run again on each change, failed tests first.")
+    ] = False,
+    failed: Annotated[
+        bool, typer.Option("--failed", help="Run only the tests that failed last time.")
+    ] = False,
+    coverage: Annotated[
+        bool,
+        typer.Option("--coverage", help="Show the lines that no test executes; see also htmlcov/."),
+    ] = False,
+) -> None:
+    """Run the tests on all cores and check the coverage. Further arguments are passed to pytest.
+
+    Example: test -k items -x
+    """
+    options = list(context.args)
+    if failed:
+        options.append("--last-failed")
+    if coverage:
+        options += ["--cov", "--cov-report=term-missing:skip-covered", "--cov-report=html"]
+    if watch:
+        watch_tests(["--failed-first", *options])
+        return
+    # The coverage threshold applies to the whole suite only.
+    raise typer.Exit(run_module("pytest", *(options or ["--cov", *ON_ALL_CORES])))
+
+
+def watch_tests(options: list[str]) -> None:
+    """Run the tests on each change of the code, until interrupted.
+
+    Args:
+        options: Arguments for pytest.
+    """
+    import shlex
+
+    from watchfiles import PythonFilter, run_process
+
+    command = shlex.join([sys.executable, "-m", "pytest", *options])
+    run_process("src", "tests", target=command, target_type="command", watch_filter=PythonFilter())
+
+
+def lint(
+    fix: Annotated[bool, typer.Option("--fix", help="Correct what ruff can correct.")] = False,
+) -> None:
+    """Check formatting, lint rules and types.
+
+    Example: lint --fix
+    """
+    checks = [
+        ["ruff", "format", *([] if fix else ["--check"]), "."],
+        ["ruff", "check", *(["--fix"] if fix else []), "."],
+        ["mypy"],
+    ]
+    failed = []
+    for check in checks:
+        console.print(f"$ {' '.join(check)}", style="bold")
+        if run_module(*check):
+            failed.append(check[0])
+    if failed:
+        raise typer.Exit(1)
+
+
+def lock(
+    check: Annotated[
+        bool, typer.Option("--check", help="Change nothing; fail if a file is outdated.")
+    ] = False,
+) -> None:
+    """Update uv.lock from pyproject.toml, and requirements.txt from uv.lock.
+
+    Example: lock --check
+    """
+    export = ["uv", "export", "--quiet", "--no-default-groups", "--no-emit-project", "--no-header"]
+    if check:
+        export += ["--locked"]
+        done = subprocess.run(export, check=False, capture_output=True, text=True)
+        current = REQUIREMENTS.read_text(encoding="utf-8") if REQUIREMENTS.exists() else None
+        if done.returncode or current != done.stdout:
+            fail(f"uv.lock or {REQUIREMENTS} is outdated. Update them: {command_line('lock')}")
+        return
+    for command in (["uv", "lock"], [*export, "--output-file", str(REQUIREMENTS)]):
+        if code := subprocess.run(command, check=False).returncode:
+            raise typer.Exit(code)

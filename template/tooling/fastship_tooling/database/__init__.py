@@ -1,0 +1,1 @@
+"""The development database, and the commands of `db`."""

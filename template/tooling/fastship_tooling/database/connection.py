@@ -1,0 +1,74 @@
+"""The development database."""
+
+import os
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING
+
+from app.cli.console import CLIError, console, load_settings
+from app.cli.db import database_url, require_current_schema, without_credentials
+from fastship_tooling.database import postgres
+from fastship_tooling.settings import default_to_development
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncSession
+
+NAME = "app"
+
+
+@contextmanager
+def development_database() -> Iterator[str]:
+    """Run PostgreSQL, and return the URL of the development database, with the async driver.
+
+    Raises:
+        CLIError: PostgreSQL cannot be started.
+    """
+    import asyncio
+
+    with ExitStack() as stack:
+        with console.status("Starting PostgreSQL ..."):
+            server = stack.enter_context(postgres.running())
+            url = f"{server}/{NAME}"
+            asyncio.run(postgres.ensure_database(url))
+        # For the settings, here and in child processes.
+        os.environ["DATABASE_URL"] = url
+        yield url.replace("postgresql://", "postgresql+asyncpg://")
+
+
+def check_database() -> str:
+    """Check that the database is available and has all migrations.
+
+    Raises:
+        CLIError: It is unavailable, or migrations are missing.
+    """
+    default_to_development()
+    with database_url() as url:
+        require_current_schema(load_settings())
+        return f"PostgreSQL at {without_credentials(url)} has all migrations"
+
+
+def require_development(command: str) -> None:
+    """Refuse to run in production.
+
+    Raises:
+        CLIError: The environment is production.
+    """
+    if load_settings().app.production:
+        raise CLIError(
+            f"`{command}` is for development, but APP_ENVIRONMENT is production. Set it to development."
+        )
+
+
+async def with_session[T](url: str, function: "Callable[[AsyncSession], Awaitable[T]]") -> T:
+    """Call a function with a session, and commit it.
+
+    Args:
+        url: Database URL, with the async driver.
+        function: Function to call.
+    """
+    from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
+    from sqlalchemy.pool import NullPool
+
+    engine = create_async_engine(url, poolclass=NullPool)
+    async with AsyncSession(engine, expire_on_commit=False) as session, session.begin():
+        return await function(session)

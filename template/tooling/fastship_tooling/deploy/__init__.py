@@ -1,0 +1,1 @@
+"""`deploy`: build the image, start the new version next to the old one, and switch when it is ready."""

@@ -1,0 +1,69 @@
+"""The command `deploy`."""
+
+import os
+from typing import Annotated
+
+import typer
+
+from app.cli.console import console, fail
+
+
+def deploy(
+    host: Annotated[
+        str | None,
+        typer.Option(
+            help="ssh://user@server. Default: the Docker engine of this machine.",
+            envvar="DEPLOY_HOST",
+        ),
+    ] = None,
+    rollback: Annotated[
+        bool, typer.Option("--rollback", help="Go back to the previous version.")
+    ] = False,
+    swarm: Annotated[
+        bool, typer.Option("--swarm", help="Deploy to a Docker Swarm; the host is a manager.")
+    ] = False,
+    registry: Annotated[
+        str | None,
+        typer.Option(help="With --swarm: registry for the image, such as ghcr.io/octocat."),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print the steps without running them.")
+    ] = False,
+    dirty: Annotated[bool, typer.Option("--dirty", help="Include uncommitted changes.")] = False,
+    timeout: Annotated[
+        float, typer.Option(help="Seconds to wait until the new version is ready.", min=1)
+    ] = 60,
+) -> None:
+    """Build, migrate, start the new version next to the old one, and switch when it is ready.
+
+    Example: deploy --host ssh://root@example.com
+    """
+    from fastship_tooling.deploy import image, preparation, server
+    from fastship_tooling.deploy import swarm as cluster
+    from fastship_tooling.docker import Docker, require_engine
+
+    if registry and not swarm:
+        fail("--registry requires --swarm. A single server builds the image itself.")
+    if host:
+        os.environ["DOCKER_HOST"] = host
+    engine = Docker(dry_run=dry_run)
+    require_engine(engine, host or "Docker")
+    if rollback:
+        if swarm:
+            cluster.roll_back(engine)
+        else:
+            server.Server(engine, preparation.production(dry_run=dry_run), timeout).roll_back()
+        console.print("The previous version is serving again.", style="green")
+        return
+    containers = preparation.prepare(dirty=dirty, dry_run=dry_run)
+    built = image.build(engine)
+    with server.step("Copying the secrets"):
+        preparation.copy_secrets(engine, built)
+    if swarm:
+        cluster.roll_out(engine, built, registry)
+    else:
+        services = preparation.backing_services()
+        server.Server(engine, containers, timeout).roll_out(built, services)
+        image.remove_unused(engine)
+    message = "Dry run: nothing was changed." if dry_run else "The new version is serving."
+    console.print(message, style="green")

@@ -1,0 +1,171 @@
+"""Checks before a deployment: the working tree, the lock file, the settings and the secrets."""
+
+import io
+import json
+import secrets
+import subprocess
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from dotenv import dotenv_values
+
+from app.cli.console import CLIError, console
+from app.config import SLUG, Settings
+from app.kit.settings import SettingsError
+from fastship_tooling.docker import Docker, DockerError
+from fastship_tooling.project import HAS_AUTH, HAS_DATABASE, HAS_REDIS, command_line
+from fastship_tooling.settings import secret_variables
+
+COMPOSE_FILE = "deploy/docker-compose.prod.yml"
+ENV_FILE = Path("deploy/production.env")
+EXAMPLE = Path("deploy/production.env.example")
+SECRETS = Path("deploy/secrets")
+VOLUME = f"{SLUG}-secrets"
+RANDOM_SECRETS = [
+    *(["DATABASE_PASSWORD"] if HAS_DATABASE else []),
+    *(["SECRET_KEY"] if HAS_AUTH else []),
+]
+"""Secrets that are generated."""
+BACKING_SERVICES = {
+    **({"db": "DATABASE_URL", "backup": "DATABASE_URL"} if HAS_DATABASE else {}),
+    **({"redis": "REDIS_URL"} if HAS_REDIS else {}),
+}
+"""Services next to the application, and the setting that replaces each by an external one."""
+
+
+class NotReady(CLIError):
+    """The deployment cannot start. The message lists every reason."""
+
+
+def production(*, dry_run: bool = False) -> Docker:
+    """Return the docker CLI for the production containers.
+
+    Args:
+        dry_run: Print the commands that would change something, and do not run them.
+    """
+    # A secret file takes precedence over a variable of the same name.
+    in_files = {name: "" for name in secret_variables() if (SECRETS / name).exists()}
+    files = ("--project-directory", ".", "--env-file", str(ENV_FILE), "--file", COMPOSE_FILE)
+    return Docker(("compose", *files), in_files, dry_run)
+
+
+def prepare(*, dirty: bool, dry_run: bool) -> Docker:
+    """Check that everything is ready for a deployment, and create missing files.
+
+    Args:
+        dirty: Allow uncommitted changes.
+        dry_run: Create nothing; for the returned docker CLI.
+
+    Returns:
+        The docker CLI for the production containers.
+
+    Raises:
+        NotReady: Something is missing.
+    """
+    if dry_run and not ENV_FILE.exists():
+        raise NotReady(f"There is no {ENV_FILE}. `deploy` creates it, and lists what to fill in.")
+    created = [] if dry_run else create_files()
+    containers = production(dry_run=dry_run)
+    issues = [*lock_issues(), *settings_issues(containers)]
+    if not dirty:
+        issues += tree_issues()
+    if issues:
+        if created:
+            console.print(f"Created {', '.join(created)}.")
+        raise NotReady("\n".join(["Before you can deploy:", *(f"  {issue}" for issue in issues)]))
+    return containers
+
+
+def create_files() -> list[str]:
+    """Create the settings of production, and the random secrets, where they are missing.
+
+    Returns:
+        The created files.
+    """
+    created = []
+    if not ENV_FILE.exists():
+        ENV_FILE.write_text(EXAMPLE.read_text("utf-8"), "utf-8")
+        created.append(str(ENV_FILE))
+    SECRETS.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for path in (SECRETS / name for name in RANDOM_SECRETS):
+        if not path.exists():
+            path.touch(0o600)
+            path.write_text(secrets.token_urlsafe(48))
+            created.append(str(path))
+    return created
+
+
+def tree_issues() -> Iterator[str]:
+    """Yield the reasons why the deployed code could not be identified later."""
+    status = ["git", "status", "--porcelain"]
+    done = subprocess.run(status, check=False, capture_output=True, text=True)
+    if done.returncode:
+        yield f"Git cannot read this folder ({done.stderr.strip()}). Run git init and commit, or use --dirty."
+    elif done.stdout:
+        yield "There are uncommitted changes (git status). Commit them, or use --dirty."
+
+
+def lock_issues() -> Iterator[str]:
+    """Yield the reasons why the image would differ from the tested dependencies."""
+    check = ["uv", "lock", "--check", "--quiet"]
+    if subprocess.run(check, check=False, capture_output=True).returncode:
+        yield f"uv.lock is outdated. Update it: {command_line('lock')}"
+
+
+def settings_issues(containers: Docker) -> Iterator[str]:
+    """Yield the settings with which the application would not start.
+
+    Args:
+        containers: The docker CLI for the production containers.
+    """
+    try:
+        config = json.loads(containers.output("config", "--format", "json"))
+    except DockerError as error:
+        yield f"{COMPOSE_FILE} is invalid. {error}"
+        return
+    if not dotenv_values(ENV_FILE).get("DOMAIN"):
+        yield f"DOMAIN: is not set. Set it to the host name of the API. ({ENV_FILE})"
+    environment = config["services"]["blue"]["environment"]
+    environ = {name: str(value or "") for name, value in environment.items()}
+    try:
+        Settings.load(environ, env_file=None, secrets_dir=SECRETS)
+    except SettingsError as error:
+        for variable, advice in error.issues:
+            secret = variable in secret_variables()
+            if variable != "APP_TRUSTED_HOSTS":  # the same as DOMAIN
+                place = f"as the file {SECRETS / variable}" if secret else str(ENV_FILE)
+                yield f"{variable}: {advice} ({place})"
+
+
+def backing_services() -> list[str]:
+    """Return the services to run next to the application, except for those that are external."""
+    settings = dotenv_values(ENV_FILE)
+    return [
+        service
+        for service, variable in BACKING_SERVICES.items()
+        if not settings.get(variable) and not (SECRETS / variable).exists()
+    ]
+
+
+def copy_secrets(engine: Docker, image: str) -> None:
+    """Copy the secrets to a volume on the server.
+
+    Args:
+        engine: Docker engine of the server.
+        image: Any image that contains tar.
+    """
+    archive = io.BytesIO()
+    with tarfile.open(fileobj=archive, mode="w") as tar:
+        for path in sorted(SECRETS.iterdir()):
+            content = path.read_bytes().strip()
+            entry = tarfile.TarInfo(path.name)
+            # Other images run as other users. Access is limited by who mounts the volume.
+            entry.size, entry.mode = len(content), 0o444
+            tar.addfile(entry, io.BytesIO(content))
+    engine.run("volume", "create", VOLUME)
+    engine.run(
+        *["run", "--rm", "--interactive", "--network", "none", "--user", "0:0"],
+        *["--volume", f"{VOLUME}:/to", "--entrypoint", "tar", image, "-x", "-C", "/to"],
+        stdin=archive.getvalue(),
+    )

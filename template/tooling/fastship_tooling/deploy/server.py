@@ -1,0 +1,208 @@
+"""One server: two versions of the application, blue and green, behind a proxy."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+
+from app.cli.console import CLIError, console
+from app.config import SLUG
+from fastship_tooling.docker import LAST_LINES, Docker, DockerError
+from fastship_tooling.project import HAS_DATABASE
+
+COLORS = ("blue", "green")
+CADDYFILE = Path("deploy/Caddyfile")
+NOTICE_SECONDS = 3
+"""Time for the proxy to notice a version that is ready; it checks every second."""
+POLL_SECONDS = 0.5
+PROXY_ATTEMPTS = 40
+STILL_SERVING = "The previous version is still serving."
+
+
+class DeployError(CLIError):
+    """The new version is not serving."""
+
+
+@contextmanager
+def step(name: str) -> Iterator[None]:
+    """Print the name and the duration of a step.
+
+    Args:
+        name: Name of the step.
+    """
+    start = time.monotonic()
+    with console.status(f"{name} ..."):
+        yield
+    console.print(f"{name}: {time.monotonic() - start:.1f} s", markup=False)
+
+
+def migrate(run: Callable[..., None]) -> None:
+    """Apply the migrations, before a new version starts.
+
+    Args:
+        run: Runs a command in the new version.
+
+    Raises:
+        DeployError: A migration failed and changed nothing.
+    """
+    if not HAS_DATABASE:
+        return
+    try:
+        with step("Migrating"):
+            run(SLUG, "db", "upgrade")
+    except CLIError as error:
+        raise DeployError(f"The migration failed. {error}\n{STILL_SERVING}") from error
+
+
+class Server:
+    """The deployment on one server.
+
+    Args:
+        engine: Docker engine of the server.
+        compose: The docker CLI for the production containers.
+        timeout: Seconds to wait until a new version is ready.
+    """
+
+    def __init__(self, engine: Docker, compose: Docker, timeout: float) -> None:
+        self.engine = engine
+        self.compose = compose
+        self.timeout = timeout
+
+    def containers(self, color: str, *, running: bool = False) -> list[str]:
+        """Return the IDs of the containers of a color."""
+        states = ["--status", "running"] if running else ["--all"]
+        return self.compose.output("ps", "--quiet", *states, color).split()
+
+    def live(self) -> str | None:
+        """Return the color that is serving. If both run, a deployment was interrupted: the older one."""
+        started = {
+            color: self.engine.output("inspect", "--format", "{{.State.StartedAt}}", *found)
+            for color in COLORS
+            if (found := self.containers(color, running=True))
+        }
+        return min(started, key=lambda color: started[color], default=None)
+
+    def roll_out(self, image: str, services: list[str]) -> str:
+        """Replace the version that is serving by a new one.
+
+        Args:
+            image: Image of the new version.
+            services: Services to run next to the application.
+
+        Returns:
+            Color of the new version.
+
+        Raises:
+            DeployError: The new version does not become ready. The previous one is still serving.
+            DockerError: A step failed. The previous version is still serving.
+        """
+        live = self.live()
+        color = "green" if live == "blue" else "blue"
+        with step("Starting services"):
+            self.compose.run("up", "--detach", "--wait", "--no-deps", *services, "proxy")
+            self._configure_proxy()
+        migrate(partial(self.compose.run, "run", "--rm", "--no-deps", "--no-TTY", "once"))
+        try:
+            with step(f"Starting the new version ({color})"):
+                self.engine.run("tag", image, f"{SLUG}:{color}")
+                self.compose.run("up", "--detach", "--no-deps", "--force-recreate", color)
+                self.wait_until_ready(color)
+        except BaseException:
+            self._discard(color)
+            raise
+        self._stop_previous(live)
+        return color
+
+    def roll_back(self) -> str:
+        """Start the previous version again, and stop the current one.
+
+        Returns:
+            Color of the previous version.
+
+        Raises:
+            DeployError: There is no previous version, or it does not become ready.
+        """
+        live = self.live()
+        color = "green" if live == "blue" else "blue"
+        if not self.containers(color):
+            raise DeployError("There is no previous version on this server. Deploy one instead.")
+        try:
+            with step(f"Starting the previous version ({color})"):
+                self.compose.run("start", color)
+                self.wait_until_ready(color)
+        except BaseException:
+            self.compose.run("stop", color)
+            raise
+        self._stop_previous(live)
+        return color
+
+    def wait_until_ready(self, color: str) -> None:
+        """Wait until all containers of a color are ready.
+
+        Raises:
+            DeployError: A container exits, or they are not ready in time.
+        """
+        if self.engine.dry_run:
+            return
+        deadline = time.monotonic() + self.timeout
+        body = "no response"
+        while time.monotonic() < deadline:
+            waiting = self.containers(color)
+            if not waiting:
+                raise self._failure(color, "It has no containers. REPLICAS must be at least 1.")
+            for container in list(waiting):
+                state = self.engine.output(
+                    "inspect", "--format", "{{.State.Running}} {{.RestartCount}}", container
+                )
+                if state != "true 0":
+                    raise self._failure(color, "It exited.")
+                ready, body = self.engine.try_run(
+                    "exec", container, "python", "-m", "app.health.probe", "ready"
+                )
+                if not ready:
+                    break
+                waiting.remove(container)
+            if not waiting:
+                return
+            time.sleep(POLL_SECONDS)
+        raise self._failure(
+            color, f"It was not ready within {self.timeout:g} seconds. /health/ready: {body}"
+        )
+
+    def _failure(self, color: str, reason: str) -> DeployError:
+        _, log = self.compose.try_run("logs", "--no-log-prefix", "--tail", str(LAST_LINES), color)
+        return DeployError(
+            f"The new version did not start. {reason} The end of its log:\n{log}\n{STILL_SERVING}"
+        )
+
+    def _discard(self, color: str) -> None:
+        """Remove the containers of a version that has never served."""
+        for command in (["kill", color], ["rm", "--force", color]):
+            self.compose.try_run(*command)
+
+    def _stop_previous(self, live: str | None) -> None:
+        """Stop the previous version. It reports "not ready" first, and finishes its requests."""
+        if live is None:
+            return
+        with step(f"Stopping the old version ({live})"):
+            if not self.engine.dry_run:
+                time.sleep(NOTICE_SECONDS)
+            self.compose.run("stop", live)
+
+    def _configure_proxy(self) -> None:
+        """Load the configuration of the proxy."""
+        for attempt in range(PROXY_ATTEMPTS):
+            try:
+                self.compose.run(
+                    *["exec", "--no-TTY", "proxy", "caddy", "reload"],
+                    *["--config", "-", "--adapter", "caddyfile"],
+                    stdin=CADDYFILE.read_bytes(),
+                )
+            except DockerError as error:
+                # The container runs, but Caddy may not listen yet.
+                if attempt == PROXY_ATTEMPTS - 1 or "connection refused" not in str(error):
+                    raise
+                time.sleep(POLL_SECONDS)
+            else:
+                return

@@ -1,0 +1,112 @@
+"""Several servers: Docker Swarm, which replaces containers one by one and rolls back by itself."""
+
+import json
+from functools import partial
+from hashlib import sha256
+from pathlib import Path
+
+from dotenv import dotenv_values
+
+from app.config import SLUG
+from fastship_tooling.deploy.preparation import ENV_FILE, SECRETS, VOLUME
+from fastship_tooling.deploy.server import DeployError, migrate, step
+from fastship_tooling.docker import LAST_LINES, Docker
+from fastship_tooling.project import STATE
+
+STACK_FILE = Path(__file__).with_name("swarm.yml")
+SERVICE = f"{SLUG}_app"
+
+
+def roll_out(engine: Docker, built: str, registry: str | None) -> None:
+    """Replace the version that is serving by a new one, container by container.
+
+    Args:
+        engine: Docker engine of a manager.
+        built: Image, on the manager.
+        registry: Registry from which the other nodes pull the image; None for a single node.
+
+    Raises:
+        DeployError: The new version did not start, and the swarm has rolled back.
+        DockerError: A step failed. The previous version is still serving.
+    """
+    if engine.output("info", "--format", "{{.Swarm.ControlAvailable}}") != "true":
+        raise DeployError("This Docker engine is not a swarm manager. Run: docker swarm init")
+    image = _image_name(engine, built, registry)
+    with step("Publishing the image"):
+        engine.run("tag", built, image)
+        if registry:
+            engine.run("push", "--quiet", image)
+    once = ["run", "--rm", "--env-file", str(ENV_FILE), "--volume", f"{VOLUME}:/run/secrets:ro"]
+    migrate(partial(engine.run, *once, image))
+    variables = {**_settings(), "IMAGE": image, "ENV_FILE": str(ENV_FILE.resolve())}
+    stack = Docker((), variables, engine.dry_run)
+    with step("Updating the swarm"):
+        stack.run(
+            *["stack", "deploy", "--detach=false", "--with-registry-auth"],
+            *["--compose-file", str(STACK_FILE), "--compose-file", _secrets_file(), SLUG],
+        )
+    if engine.dry_run:
+        return
+    state = engine.output(
+        "service", "inspect", "--format", "{{with .UpdateStatus}}{{.State}}{{end}}", SERVICE
+    )
+    if state.startswith("rollback"):
+        raise DeployError(
+            "The new version did not start, and the swarm has rolled back. The end of the log of the "
+            f"new version:\n{_failed_log(engine, image)}"
+        )
+
+
+def _image_name(engine: Docker, built: str, registry: str | None) -> str:
+    """Return a name that is unique to the image. Otherwise the swarm would not update the service."""
+    prefix = f"{registry.rstrip('/')}/" if registry else ""
+    if engine.dry_run:  # the image does not exist
+        return f"{prefix}{SLUG}:ID"
+    digest = engine.output("image", "inspect", "--format", "{{.Id}}", built)
+    return f"{prefix}{SLUG}:{digest.removeprefix('sha256:')[:12]}"
+
+
+def roll_back(engine: Docker) -> None:
+    """Return to the previous version.
+
+    Args:
+        engine: Docker engine of a manager.
+
+    Raises:
+        DockerError: There is no previous version.
+    """
+    with step("Rolling back"):
+        engine.run("service", "rollback", "--detach=false", SERVICE)
+
+
+def _failed_log(engine: Docker, image: str) -> str:
+    columns = "{{.ID}} {{.Image}} {{.CurrentState}}"
+    tasks = [
+        task.split()
+        for task in engine.output("service", "ps", "--format", columns, SERVICE).splitlines()
+    ]
+    # Prefer a failed task: others may have been stopped before they logged anything.
+    failed = next(
+        (task for task, ran, state, *_ in tasks if (ran, state) == (image, "Failed")), SERVICE
+    )
+    return engine.try_run("service", "logs", "--raw", "--tail", str(LAST_LINES), failed)[1]
+
+
+def _settings() -> dict[str, str]:
+    return {name: value or "" for name, value in dotenv_values(ENV_FILE).items()}
+
+
+def _secrets_file() -> str:
+    """Write a compose file that defines the secrets.
+
+    Swarm secrets are immutable, so the name of each contains a hash of its content.
+    """
+    names = {}
+    for path in sorted(SECRETS.iterdir()):
+        digest = sha256(path.read_bytes()).hexdigest()[:12]
+        names[path.name] = {"file": str(path.resolve()), "name": f"{SLUG}-{path.name}-{digest}"}
+    STATE.mkdir(exist_ok=True)
+    file = STATE / "swarm-secrets.json"
+    content = {"services": {"app": {"secrets": list(names)}}, "secrets": names}
+    file.write_text(json.dumps({"version": "3.9", **content}, indent=2))
+    return str(file)

@@ -1,0 +1,1 @@
+"""`dev`: run everything that development needs."""

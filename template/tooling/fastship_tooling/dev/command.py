@@ -1,0 +1,92 @@
+"""The command `dev`."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Annotated, NoReturn
+
+import typer
+
+from app.cli.console import console, fail
+from fastship_tooling.dev.env_file import ensure_env_file
+from fastship_tooling.ports import require_free_port
+from fastship_tooling.project import HAS_DATABASE, STATE
+from fastship_tooling.settings import load_settings
+
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+def dev(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[
+        int | None,
+        typer.Option(help="Port to listen on. Default: APP_PORT, or 8000.", min=1, max=65535),
+    ] = None,
+) -> None:
+    """Start the application and its services, and restart it when the code changes.
+
+    Example: dev --port 8001
+    """
+    # Some editors and supervisors send SIGTERM. Clean up as for Ctrl-C.
+    for number in STOP_SIGNALS:
+        signal.signal(number, _interrupt)
+    os.environ["APP_ENVIRONMENT"] = "development"
+    first_start = ensure_env_file()
+    settings = load_settings()
+    port = port or settings.app.port
+    url = f"http://{host}:{port}"
+    with single_instance(url), ExitStack() as stack:
+        require_free_port(host, port)
+        if first_start:
+            # Compile the modules on another core while the services start.
+            importing = [sys.executable, "-c", "import app.main"]
+            compiling = subprocess.Popen(importing, stderr=subprocess.DEVNULL)
+            stack.callback(compiling.wait)
+        from fastship_tooling.dev.reload import serve
+
+        try:
+            if HAS_DATABASE:
+                from app.cli.db import database_url, without_credentials
+
+                database = stack.enter_context(database_url())
+                console.print(f"Data   PostgreSQL at {without_credentials(database)}")
+            console.print(f"API    {url}/docs\nStop   Ctrl-C", style="green")
+            serve(host, port)
+        except KeyboardInterrupt:
+            pass
+    console.print("Stopped.")
+
+
+@contextmanager
+def single_instance(url: str) -> Iterator[None]:
+    """Prevent a second `dev` in this folder.
+
+    Args:
+        url: URL to report if a second `dev` is started.
+    """
+    from filelock import FileLock, Timeout
+
+    STATE.mkdir(exist_ok=True)
+    running = STATE / "dev.txt"
+    lock = FileLock(STATE / "dev.lock", blocking=False)
+    try:
+        lock.acquire()
+    except Timeout:
+        other = running.read_text() if running.exists() else ""
+        fail(f"dev is already running in this folder{other}. Stop it first, with Ctrl-C.")
+    try:
+        running.write_text(f" (process {os.getpid()}, {url})")
+        yield
+    finally:
+        running.unlink(missing_ok=True)
+        lock.release()
+
+
+def _interrupt(_signal: int, _frame: object) -> NoReturn:
+    # uv forwards Ctrl-C, so it arrives twice. The second one must not interrupt the cleanup.
+    for number in STOP_SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+    raise KeyboardInterrupt

@@ -1,0 +1,169 @@
+"""The development server: when the code changes, a new process takes over from the old one.
+
+Both listen on the same socket. The old process stops when the new one is ready. If the new one fails,
+its error is shown and the old one keeps serving.
+"""
+
+import multiprocessing
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from multiprocessing.context import SpawnProcess
+from multiprocessing.synchronize import Event
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+from watchfiles import PythonFilter, watch
+
+from app.cli.console import ROOT, CLIError, console, errors
+from app.kit.settings import SettingsError
+from fastship_tooling.errors import print_error
+from fastship_tooling.project import HAS_DATABASE, HAS_REDIS
+
+SOURCE = Path("src")
+# `dev` applies the migrations that it writes. Others are applied by `db upgrade`.
+UNWATCHED = (SOURCE / "app/migrations/versions",)
+POLL_MILLISECONDS = 50
+STOP_SECONDS = 5
+
+spawn = multiprocessing.get_context("spawn")
+
+
+class Application:
+    """A process that runs the application.
+
+    Args:
+        listener: Bound socket.
+    """
+
+    def __init__(self, listener: socket.socket) -> None:
+        self.ready: Event = spawn.Event()
+        self.process: SpawnProcess = spawn.Process(target=_serve, args=(listener, self.ready))
+        self.process.start()
+
+    @property
+    def alive(self) -> bool:
+        """Whether the process is running."""
+        return self.process.is_alive()
+
+    def stop(self) -> None:
+        """Start a graceful shutdown."""
+        self.process.terminate()
+
+    def wait(self) -> None:
+        """Wait until the process has exited, and kill it if that takes too long."""
+        self.process.join(STOP_SECONDS)
+        if self.alive:
+            self.process.kill()
+            self.process.join()
+
+
+def serve(host: str, port: int) -> None:
+    """Serve until interrupted.
+
+    Args:
+        host: Address to listen on.
+        port: Port to listen on.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as listener:
+        if sys.platform != "win32":  # the option has another meaning there
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        _supervise(lambda: Application(listener))
+
+
+def _supervise(start: Callable[[], Application]) -> None:
+    serving: Application | None = None
+    starting: Application | None = start()
+    stopping: list[Application] = []
+    try:
+        for changes in watch(
+            SOURCE,
+            watch_filter=PythonFilter(ignore_paths=[path.resolve() for path in UNWATCHED]),
+            rust_timeout=POLL_MILLISECONDS,
+            yield_on_timeout=True,
+            raise_interrupt=True,
+        ):
+            stopping = [old for old in stopping if old.alive]
+            if starting and starting.ready.is_set():
+                if serving:
+                    serving.stop()
+                    stopping.append(serving)
+                serving, starting = starting, None
+            elif starting and not starting.alive:
+                starting = None
+                state = "The previous code keeps running" if serving else "Nothing is running"
+                errors.print(f"{state} until the next change.", style="yellow")
+            if serving and not serving.alive:
+                code = serving.process.exitcode
+                serving = None
+                errors.print(f"The application exited with code {code}. Change a file to restart.")
+            if changes:
+                names = sorted({_display(Path(path)) for _, path in changes})
+                console.print(f"Changed: {', '.join(names)}", style="cyan", markup=False)
+                if starting:
+                    starting.stop()
+                    stopping.append(starting)
+                starting = start()
+    finally:
+        for application in filter(None, (starting, serving, *stopping)):
+            application.stop()
+        for application in filter(None, (starting, serving, *stopping)):
+            application.wait()
+
+
+def _display(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix() if path.is_relative_to(ROOT) else str(path)
+
+
+class _Server(uvicorn.Server):
+    """A server that reports when it is ready."""
+
+    def __init__(self, config: uvicorn.Config, ready: Event) -> None:
+        super().__init__(config)
+        self.ready = ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.ready.set()
+
+
+def _serve(listener: socket.socket, ready: Event) -> None:
+    # The terminal sends Ctrl-C to all processes. The supervisor stops this one.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Until the server has started, SIGTERM ends the process at once.
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    try:
+        app = _create_app()
+    except (CLIError, SettingsError) as error:
+        errors.print(str(error), style="red", markup=False, soft_wrap=True)
+        sys.exit(1)
+    except Exception as error:
+        print_error(error)
+        sys.exit(1)
+    config = uvicorn.Config(
+        app, log_config=None, access_log=False, timeout_graceful_shutdown=STOP_SECONDS - 1
+    )
+    _Server(config, ready).run(sockets=[listener])
+
+
+def _create_app() -> Any:
+    """Update the database schema, and create the application."""
+    from app.config import Settings
+
+    settings = Settings.load()
+    if HAS_DATABASE:
+        from app.cli.db import require_url
+        from fastship_tooling.schema_sync.sync import sync
+
+        sync(require_url(settings))
+    from app.main import create_app
+
+    if HAS_REDIS and settings.redis.url is None:
+        from fakeredis import FakeAsyncRedis
+
+        return create_app(settings, redis=FakeAsyncRedis(decode_responses=True))
+    return create_app(settings)

@@ -1,0 +1,134 @@
+"""Thin wrapper around the docker CLI."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from app.cli.console import CLIError, console
+
+LAST_LINES = 12
+
+
+class DockerError(CLIError):
+    """Docker is missing, or a command failed."""
+
+
+@dataclass(frozen=True)
+class Docker:
+    """The docker CLI with fixed options.
+
+    Args:
+        options: Options before each command, such as `compose --file NAME`.
+        environment: Environment variables in addition to those of this process.
+        dry_run: Print the commands that would change something, and do not run them.
+    """
+
+    options: tuple[str, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
+    dry_run: bool = False
+
+    def command(self, *arguments: str) -> list[str]:
+        """Return the complete command line.
+
+        Raises:
+            DockerError: Docker is not installed.
+        """
+        program = shutil.which("docker")
+        if program is None:
+            raise DockerError(
+                "Docker is not installed. Install it: https://docs.docker.com/get-docker/"
+            )
+        return [program, *self.options, *arguments]
+
+    def try_run(self, *arguments: str) -> tuple[bool, str]:
+        """Run a command whose failure is a valid answer, also in a dry run.
+
+        Returns:
+            Whether it succeeded, and its output including errors.
+        """
+        done = self._run(arguments, stderr=subprocess.STDOUT)
+        return done.returncode == 0, done.stdout.decode(errors="replace").strip()
+
+    def output(self, *arguments: str) -> str:
+        """Return the standard output of a command that changes nothing, also in a dry run.
+
+        Raises:
+            DockerError: It failed.
+        """
+        done = self._run(arguments)
+        if done.returncode:
+            raise _failure(arguments, done.stderr)
+        return done.stdout.decode(errors="replace").strip()
+
+    def stream(self, *arguments: str) -> None:
+        """Run a command and show its output.
+
+        Raises:
+            DockerError: It failed.
+        """
+        if self._printed(arguments):
+            return
+        if self._run(arguments, stdout=None, stderr=None).returncode:
+            raise DockerError(f"`docker {' '.join(arguments[:2])}` failed. See its output above.")
+
+    def run(self, *arguments: str, stdin: bytes = b"") -> None:
+        """Run a command without showing its output.
+
+        Args:
+            arguments: The command.
+            stdin: Standard input.
+
+        Raises:
+            DockerError: It failed. The message has the last lines of its output.
+        """
+        if self._printed(arguments):
+            return
+        done = self._run(arguments, stderr=subprocess.STDOUT, stdin=stdin)
+        if done.returncode:
+            raise _failure(arguments, done.stdout)
+
+    def _printed(self, arguments: tuple[str, ...]) -> bool:
+        if self.dry_run:
+            command = " ".join(["docker", *self.options, *arguments])
+            console.print(f"$ {command}", style="dim", markup=False, soft_wrap=True)
+        return self.dry_run
+
+    def _run(
+        self,
+        arguments: tuple[str, ...],
+        *,
+        stdout: int | None = subprocess.PIPE,
+        stderr: int | None = subprocess.PIPE,
+        stdin: bytes = b"",
+    ) -> subprocess.CompletedProcess[bytes]:
+        return subprocess.run(
+            self.command(*arguments),
+            check=False,
+            env={**os.environ, **self.environment},
+            input=stdin,
+            stdout=stdout,
+            stderr=stderr,
+        )
+
+
+def _failure(arguments: tuple[str, ...], output: bytes) -> DockerError:
+    lines = output.decode(errors="replace").strip().splitlines()[-LAST_LINES:]
+    return DockerError("\n".join([f"`docker {' '.join(arguments[:2])}` failed:", *lines]))
+
+
+def require_engine(docker: Docker, name: str = "Docker") -> None:
+    """Check that the Docker engine is running.
+
+    Args:
+        docker: The docker CLI.
+        name: Name of the engine in the error message.
+
+    Raises:
+        DockerError: It does not answer.
+    """
+    running, output = docker.try_run("version", "--format", "{{.Server.Version}}")
+    if not running:
+        reason = (output.splitlines() or ["no output"])[-1]
+        raise DockerError(f"{name} does not answer: {reason}\nStart it and try again.")

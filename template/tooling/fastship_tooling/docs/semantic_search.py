@@ -1,0 +1,151 @@
+"""Search suggestions by meaning: an index of word vectors that runs in the browser.
+
+The build computes a vector for each section of the site: the weighted sum of the vectors of its words.
+The browser (`docs/assets/semantic-search.js`) adds up the vectors of the words of a query, and shows the
+sections with the most similar vectors. The order of words is ignored.
+"""
+
+import base64
+import json
+import math
+import re
+from array import array
+from collections import Counter
+from dataclasses import dataclass
+from functools import cache
+from html import unescape
+from pathlib import Path
+from typing import Any
+
+WORD = re.compile(r"[a-z]{2,}")
+SUFFIXES = (("s", ""), ("ing", ""), ("ed", ""), ("es", ""), ("ing", "e"), ("ed", "e"))
+TITLE_WEIGHT = 3
+MAX_TEXT = 600
+INDEX = Path("assets/semantic-search.json")
+# Pages that are generated from code and history are left to the keyword search.
+EXCLUDED = re.compile(r"changelog|api/(endpoints|python|live)")
+
+STOP_WORDS = frozenset(
+    WORD.findall(
+        "a about all am an and any are as at be been but by can could do does for from get had has have "
+        "how i if in into is it its just me more most my no not of off on one or our out over should so "
+        "some such than that the their them then there these they this to up use used using want was we "
+        "were what when where which who why will with without would you your"
+    )
+)
+
+
+@dataclass(frozen=True)
+class Vectors:
+    """Word vectors of one byte per dimension.
+
+    Args:
+        dimensions: Length of a vector.
+        rows: Position of each word.
+        values: All vectors, one after another.
+    """
+
+    dimensions: int
+    rows: dict[str, int]
+    values: array[int]
+
+    def find(self, word: str) -> tuple[int, ...] | None:
+        """Return the vector of a word, or of a word it is derived from; None if unknown."""
+        stems = [word[: -len(end)] + stem for end, stem in SUFFIXES if word.endswith(end)]
+        for form in (word, *stems):
+            if (row := self.rows.get(form)) is not None:
+                start = row * self.dimensions
+                return tuple(self.values[start : start + self.dimensions])
+        return None
+
+
+@cache
+def load_vectors() -> Vectors:
+    """Load the word vectors that this package contains."""
+    content = json.loads(Path(__file__).with_name("word_vectors.json").read_text("utf-8"))
+    rows = {word: row for row, word in enumerate(content["words"].split())}
+    return Vectors(content["dimensions"], rows, array("b", base64.b64decode(content["vectors"])))
+
+
+def write(site: Path) -> int:
+    """Write the index of a built site.
+
+    Args:
+        site: Folder of the site, with the index of the keyword search.
+
+    Returns:
+        Size of the index, in bytes.
+    """
+    found = json.loads((site / "search/search_index.json").read_text("utf-8"))["docs"]
+    content = json.dumps(index(sections(found)), separators=(",", ":"))
+    path = site / INDEX
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(content, "utf-8")
+    return len(content)
+
+
+def sections(found: list[dict[str, str]]) -> list[dict[str, str]]:
+    """Return the sections to suggest, as plain text and with the title of their page.
+
+    Args:
+        found: Documents of the keyword search.
+    """
+    titles = {doc["location"]: doc["title"] for doc in found if "#" not in doc["location"]}
+    kept = []
+    for doc in found:
+        page = doc["location"].partition("#")[0]
+        if EXCLUDED.match(page):
+            continue
+        text = unescape(re.sub(r"<pre>.*?</pre>|<[^>]+>", " ", doc["text"], flags=re.DOTALL))
+        kept.append({**doc, "page": titles.get(page, ""), "text": text[:MAX_TEXT]})
+    return kept
+
+
+def words(text: str) -> list[str]:
+    """Return the words of a text without stop words."""
+    return [word for word in WORD.findall(text.lower()) if word not in STOP_WORDS]
+
+
+def index(sections: list[dict[str, str]]) -> dict[str, Any]:
+    """Create the index.
+
+    Args:
+        sections: Sections with `location`, `title`, `page` and `text`.
+
+    Returns:
+        The stop words, the words with their vectors and weights, and the sections with their vectors.
+        Vectors are bytes in base64.
+    """
+    vectors = load_vectors()
+    counts = [
+        Counter(words(section["text"]))
+        + Counter(words(f"{section['title']} {section['page']} ") * TITLE_WEIGHT)
+        for section in sections
+    ]
+    seen = Counter(word for text in counts for word in text)
+    weights = {word: math.log(1 + len(counts) / count) for word, count in seen.items()}
+    sums = [_sum(text, weights, vectors) for text in counts]
+    packed = array("b", (value for vector in sums for value in _to_bytes(vector)))
+    return {
+        "dimensions": vectors.dimensions,
+        "stopWords": sorted(STOP_WORDS),
+        "words": " ".join(vectors.rows),
+        "vectors": base64.b64encode(vectors.values.tobytes()).decode(),
+        "weights": {word: round(weight, 2) for word, weight in weights.items()},
+        "sections": [[s["location"], s["title"], s["page"]] for s in sections],
+        "places": base64.b64encode(packed.tobytes()).decode(),
+    }
+
+
+def _sum(text: Counter[str], weights: dict[str, float], vectors: Vectors) -> list[float]:
+    total = [0.0] * vectors.dimensions
+    for word, count in text.items():
+        if vector := vectors.find(word):
+            weight = weights[word] * math.sqrt(count)
+            total = [value + weight * part for value, part in zip(total, vector, strict=True)]
+    return total
+
+
+def _to_bytes(vector: list[float]) -> list[int]:
+    largest = max(map(abs, vector), default=0) or 1
+    return [round(value / largest * 127) for value in vector]

@@ -1,0 +1,1 @@
+"""`feature`: create and remove domains."""

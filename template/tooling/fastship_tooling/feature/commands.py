@@ -1,0 +1,65 @@
+"""The commands `feature new` and `feature remove`."""
+
+from typing import Annotated
+
+import typer
+
+from app.cli.console import console
+
+app = typer.Typer(help="Create and remove domains.", no_args_is_help=True)
+
+
+@app.command()
+def new(
+    name: Annotated[str, typer.Argument(help="Name of the domain, in the plural: invoices.")],
+    fields: Annotated[
+        list[str] | None,
+        typer.Argument(help="Fields: title:str price:decimal=0 due:date? author:ref\\[users]."),
+    ] = None,
+    like: Annotated[
+        str | None, typer.Option(help="Copy this domain instead of the built-in pattern.")
+    ] = None,
+    singular: Annotated[
+        str | None, typer.Option(help="Singular of the name, if it is irregular.")
+    ] = None,
+) -> None:
+    """Create a domain: code, routes, tests, documentation and migration.
+
+    Types are str, text, int, float, decimal, bool, date, datetime, uuid and ref[DOMAIN]. A question mark
+    makes a field optional, and =VALUE gives it a default.
+
+    Example: feature new invoices number:str total:decimal paid:bool=false due:date?
+    """
+    from fastship_tooling.feature.create import create
+
+    with console.status(f"Creating {name} ..."):
+        files = create(name, fields or [], pattern=like, singular=singular)
+    for path in files:
+        console.print(f"  {path.as_posix()}", markup=False)
+    console.print(f"Created the domain {name}.")
+
+
+@app.command()
+def remove(
+    name: Annotated[str, typer.Argument(help="Name of the domain.")],
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+) -> None:
+    """Remove a domain, including its table and its data.
+
+    Example: feature remove items
+    """
+    from fastship_tooling.feature import create as domains
+    from fastship_tooling.feature.project import files_of, get_domain, mentions_of
+
+    names = get_domain(name)
+    if not yes:
+        for path in files_of(names):
+            console.print(f"  {path.as_posix()}", markup=False)
+        typer.confirm(f"Delete these files and all stored {name}?", abort=True)
+    with console.status(f"Removing {name} ..."):
+        domains.remove(names)
+    console.print(f"Removed the domain {name}.")
+    if mentions := mentions_of(names):
+        console.print("These pages still mention it. Edit them:")
+        for path in mentions:
+            console.print(f"  {path.as_posix()}", markup=False)

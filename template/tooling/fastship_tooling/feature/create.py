@@ -1,0 +1,269 @@
+"""Create and remove a domain: completely, or not at all."""
+
+import io
+import keyword
+import re
+import tokenize
+from itertools import pairwise
+from pathlib import Path
+
+import jinja2
+
+from fastship_tooling import openapi
+from fastship_tooling.checks import run_module
+from fastship_tooling.errors import print_error
+from fastship_tooling.feature import like
+from fastship_tooling.feature.fields import Field, code, parse
+from fastship_tooling.feature.files import all_or_nothing
+from fastship_tooling.feature.names import Names, article, camel, kebab, sentence, words
+from fastship_tooling.feature.project import (
+    MAIN,
+    PAGES,
+    SOURCE,
+    TESTS,
+    FeatureError,
+    dependents_of,
+    files_of,
+    find_domain,
+    get_domain,
+    mount,
+    sync_schema,
+    taken_names,
+    unmount,
+)
+from fastship_tooling.project import HAS_AUTH, HAS_DATABASE, HAS_DOCS
+
+MAX_NAME = 40
+PATTERN = Path(__file__).with_name("pattern")
+DEFAULT_FIELDS = ["title:str"]
+
+
+def create(
+    name: str, specifications: list[str], *, pattern: str | None, singular: str | None
+) -> list[Path]:
+    """Create a domain.
+
+    Args:
+        name: Plural name.
+        specifications: Fields, such as `price:decimal`.
+        pattern: Domain to copy; None for the built-in pattern.
+        singular: Singular name; None to derive it.
+
+    Returns:
+        The files that were created or changed.
+
+    Raises:
+        CLIError: The domain cannot be created. Nothing has changed.
+    """
+    names = choose_names(name, singular)
+    if pattern is None:
+        fields = parse(specifications or DEFAULT_FIELDS, names, find_domain)
+        texts = render(names, fields)
+    else:
+        fields = parse(specifications, names, find_domain)
+        texts = like.copy_domain(get_domain(pattern), names, fields)
+    if existing := [path for path in texts if path.exists()]:
+        raise FeatureError(f"{existing[0]} already exists.")
+    shared = mount(names)
+    with all_or_nothing([*texts, *shared, openapi.FILE]) as write:
+        # main.py is written last: a running `dev` must not import files that do not exist yet.
+        for path, text in texts.items():
+            write(path, text)
+        format_code([path for path in texts if path.suffix == ".py"])
+        for path, text in shared.items():
+            write(path, text)
+        format_code([MAIN])
+        check_application()
+        sync_schema([])
+    return [*texts, *shared]
+
+
+def remove(names: Names) -> None:
+    """Remove a domain, including its table.
+
+    Args:
+        names: The domain.
+
+    Raises:
+        CLIError: The domain cannot be removed. Nothing has changed.
+    """
+    if dependents := dependents_of(names):
+        files = "\n".join(f"  {path}" for path in dependents)
+        raise FeatureError(f"Other code uses {names.plural}. Change it first:\n{files}")
+    paths = list(files_of(names))
+    shared = unmount(names)
+    with all_or_nothing([*paths, *shared, openapi.FILE]) as write:
+        for path, text in shared.items():
+            write(path, text)
+        for path in paths:
+            write(path, None)
+        format_code([path for path in shared if path.suffix == ".py"])
+        check_application()
+        sync_schema([f"drops the table {names.plural}"])
+
+
+def choose_names(name: str, singular: str | None) -> Names:
+    """Check the name of a new domain, and derive its singular.
+
+    Args:
+        name: Plural name.
+        singular: Singular name, if it was given.
+
+    Raises:
+        FeatureError: The name is not possible.
+    """
+    for text in filter(None, (name, singular)):
+        if not re.fullmatch("[a-z][a-z0-9]*(_[a-z0-9]+)*", text) or len(text) > MAX_NAME:
+            raise FeatureError(
+                f"{text!r} is not a valid domain name. Use up to {MAX_NAME} lower-case letters, "
+                "digits and underscores, such as order_lines."
+            )
+    if name in taken_names():
+        raise FeatureError(f"{name} already exists in {SOURCE} or {TESTS}. Choose another name.")
+    if find_domain(name):
+        raise FeatureError(f"The table {name} already exists. Choose another name.")
+    names = Names(name, singular or singular_of(name))
+    if names.plural == names.singular:
+        raise FeatureError(
+            f"Plural and singular must differ. Pass --singular NAME for one of {name}."
+        )
+    used = identifiers()
+    for text in (names.plural, names.singular, camel(names.plural), camel(names.singular)):
+        if keyword.iskeyword(text) or keyword.issoftkeyword(text):
+            raise FeatureError(f"{text} is a keyword of Python. Choose another name.")
+        if text in used:
+            raise FeatureError(
+                f"{name} does not work, because the code of a domain already uses the name {text}. "
+                "Choose another name."
+            )
+    return names
+
+
+def identifiers() -> set[str]:
+    """Return the identifiers in the code of every domain, except those that contain its name."""
+    names = Names("placeholders", "placeholder")
+    found = set()
+    for path, text in render(names, []).items():
+        if path.suffix == ".py":
+            tokens = list(tokenize.generate_tokens(io.StringIO(text).readline))
+            for before, token in pairwise(tokens):
+                # An attribute cannot conflict: `rows.items()` works in the domain `items`.
+                if token.type == tokenize.NAME and before.string != ".":
+                    found.add(token.string)
+    return found
+
+
+def singular_of(plural: str) -> str:
+    """Return the singular of a noun.
+
+    Raises:
+        FeatureError: The noun is not a plural.
+    """
+    from pluralizer import Pluralizer
+
+    *first, last = plural.split("_")
+    nouns = Pluralizer()  # type: ignore[no-untyped-call]
+    if not nouns.is_plural(last):
+        suggestion = "_".join([*first, nouns.plural(last)])
+        raise FeatureError(
+            f"{plural} is not a plural. Did you mean {suggestion}? If it is correct, pass its singular: "
+            "--singular NAME"
+        )
+    return "_".join([*first, str(nouns.singular(last))])
+
+
+def render(names: Names, fields: list[Field]) -> dict[Path, str]:
+    """Render the built-in pattern.
+
+    Args:
+        names: The new domain.
+        fields: Its fields.
+
+    Returns:
+        The content of each file.
+    """
+    owned = HAS_AUTH
+    environment = jinja2.Environment(  # noqa: S701  the output is code, not HTML
+        loader=jinja2.FileSystemLoader(PATTERN),
+        variable_start_string="<<",
+        variable_end_string=">>",
+        block_start_string="# {%",
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    context = {
+        "plural": names.plural,
+        "singular": names.singular,
+        "Plural": camel(names.plural),
+        "Singular": camel(names.singular),
+        "PLURAL": names.plural.upper(),
+        "SINGULAR": names.singular.upper(),
+        "plural_words": words(names.plural),
+        "singular_words": words(names.singular),
+        "Plural_words": sentence(names.plural),
+        "singular_kebab": kebab(names.singular),
+        "path": kebab(names.plural),
+        "article": article(names.singular),
+        "Article": article(names.singular).capitalize(),
+        "stored": HAS_DATABASE,
+        "owned": owned,
+        "fields": fields,
+        "changes": code(like.changes(fields)),
+        "required": code([field.name for field in fields if field.required]),
+        "invalid": code(like.invalid(fields, stored=HAS_DATABASE)),
+        "body": like.body(fields),
+        "referenced": like.referenced(fields),
+        "owned_references": like.owned_references(fields) if owned else [],
+    }
+    source, tests = SOURCE / names.plural, TESTS / names.plural
+    rows = ["models", "service"] if HAS_DATABASE else ["store"]
+    templates = {
+        source / f"{name}.py": f"src/{name}.py.j2"
+        for name in ("exceptions", "schemas", *rows, "dependencies", "router")
+    }
+    templates[tests / "factories.py"] = "tests/factories.py.j2"
+    templates[tests / "test_router.py"] = "tests/test_router.py.j2"
+    if owned:
+        templates[tests / "test_ownership.py"] = "tests/test_ownership.py.j2"
+    if not HAS_DATABASE:
+        templates[tests / "conftest.py"] = "tests/conftest.py.j2"
+    if HAS_DOCS:
+        templates[PAGES / f"{kebab(names.plural)}.md"] = "page.md.j2"
+    return {
+        source / "__init__.py": "",
+        tests / "__init__.py": "",
+        **{
+            path: environment.get_template(template).render(context)
+            for path, template in templates.items()
+        },
+    }
+
+
+def format_code(paths: list[Path]) -> None:
+    """Sort imports, remove unused ones, and format.
+
+    Args:
+        paths: Python files.
+    """
+    files = [str(path) for path in paths]
+    run_module("ruff", "check", "--fix", "--quiet", "--select", "F401,I", *files)
+    run_module("ruff", "format", "--quiet", *files)
+
+
+def check_application() -> None:
+    """Check that the application can be created, and update the OpenAPI schema.
+
+    Raises:
+        FeatureError: It cannot be created. The traceback is printed.
+    """
+    try:
+        text = openapi.render()
+    except Exception as error:
+        print_error(error)
+        raise FeatureError(
+            "The application cannot be created: see the error above. All files were restored."
+        ) from error
+    if openapi.FILE.exists():
+        openapi.FILE.write_text(text, encoding="utf-8", newline="\n")

@@ -1,0 +1,191 @@
+"""Create a domain as a copy of another one: `feature new --like DOMAIN`."""
+
+import ast
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from fastship_tooling.feature.fields import Field, FieldError, code
+from fastship_tooling.feature.names import Names, Renaming
+from fastship_tooling.feature.project import SOURCE, TESTS, FeatureError, files_of
+
+# The fields may need any of these. Ruff removes those that are unused.
+MODEL_IMPORTS = (
+    "from datetime import date, datetime\nfrom decimal import Decimal\nfrom uuid import UUID\n"
+)
+COLUMN_IMPORTS = (
+    "from sqlalchemy import ForeignKey, Numeric, Text, false, true\n"
+    "from app.kit.references import reference\n"
+)
+SCHEMA_IMPORTS = (
+    "from pydantic import StrictBool\nfrom app.kit.schemas import "
+    "Date, FiniteFloat, Int32, Line, Money, Text, UtcDatetime, omittable\n"
+)
+
+
+def copy_domain(pattern: Names, names: Names, fields: list[Field]) -> dict[Path, str]:
+    """Return the files of a new domain that is a copy of another one.
+
+    Args:
+        pattern: The domain to copy.
+        names: The new domain.
+        fields: Fields that replace those of the pattern; empty to keep them.
+
+    Raises:
+        FeatureError: The pattern does not have the usual files.
+    """
+    renaming = Renaming(pattern, names)
+    texts = {}
+    for path in files_of(pattern):
+        rename = renaming.code if path.suffix == ".py" else renaming.prose
+        texts[renaming.path(path)] = rename(path.read_text(encoding="utf-8"))
+    if fields:
+        folder, tests = SOURCE / names.plural, TESTS / names.plural
+        old = _fields_of(texts.get(folder / "schemas.py", ""), pattern)
+        stored = folder / "models.py" in texts
+        rows = folder / ("models.py" if stored else "store.py")
+        factories = tests / "factories.py"
+        texts[rows] = _rows(texts.get(rows, ""), fields, old, stored=stored)
+        texts[folder / "schemas.py"] = _schemas(texts[folder / "schemas.py"], fields, old)
+        texts[factories] = _factories(texts.get(factories, ""), fields, names)
+    return texts
+
+
+def _fields_of(schemas: str, pattern: Names) -> set[str]:
+    for node in ast.parse(schemas).body:
+        if isinstance(node, ast.ClassDef) and node.name.endswith("Create"):
+            return {
+                part.target.id
+                for part in node.body
+                if isinstance(part, ast.AnnAssign) and isinstance(part.target, ast.Name)
+            }
+    raise FeatureError(f"{SOURCE / pattern.plural}/schemas.py has no class that ends with Create.")
+
+
+def _rows(source: str, fields: list[Field], old: set[str], *, stored: bool) -> str:
+    imports = MODEL_IMPORTS + (COLUMN_IMPORTS if stored else "")
+
+    def render(field: Field, _class: ast.ClassDef) -> str:
+        return field.column if stored else field.attribute
+
+    return _with_imports(_in_classes(source, fields, old, render), imports)
+
+
+def _schemas(source: str, fields: list[Field], old: set[str]) -> str:
+    def render(field: Field, class_: ast.ClassDef) -> str:
+        if class_.name.endswith("Update"):
+            return field.update
+        return field.create if class_.name.endswith("Create") else field.response
+
+    return _with_imports(_in_classes(source, fields, old, render), MODEL_IMPORTS + SCHEMA_IMPORTS)
+
+
+def _in_classes(
+    source: str, fields: list[Field], old: set[str], render: Callable[[Field, ast.ClassDef], str]
+) -> str:
+    """Replace the old fields in each class that has them."""
+    replaced: list[tuple[ast.stmt | ast.expr, str]] = []
+    for class_ in [node for node in ast.parse(source).body if isinstance(node, ast.ClassDef)]:
+        found = [
+            node
+            for node in class_.body
+            if isinstance(node, ast.AnnAssign)
+            and isinstance(node.target, ast.Name)
+            and node.target.id in old
+        ]
+        new = "\n".join(f"    {render(field, class_)}" for field in fields)
+        replaced += [(node, "" if index else new) for index, node in enumerate(found)]
+    return _replace(source, replaced)
+
+
+def _factories(source: str, fields: list[Field], names: Names) -> str:
+    values = {
+        "CHANGES": code(changes(fields)),
+        "REQUIRED": code([field.name for field in fields if field.required]),
+        "INVALID": code(invalid(fields, stored=False)),
+    }
+    replaced: list[tuple[ast.stmt | ast.expr, str]] = []
+    for node in ast.parse(source).body:
+        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.value:
+            if node.target.id in values:
+                replaced.append((node.value, values[node.target.id]))
+        elif isinstance(node, ast.AsyncFunctionDef) and node.name == f"{names.singular}_body":
+            returned = node.body[-1]
+            if isinstance(returned, ast.Return) and returned.value:
+                replaced.append((returned.value, body(fields)))
+    if len(replaced) != len(values) + 1:
+        raise FieldError(
+            f"tests/{names.plural}/factories.py needs CHANGES, REQUIRED, INVALID and "
+            f"{names.singular}_body(), as `feature new` creates them. Without fields, the domain is "
+            "copied unchanged."
+        )
+    imports = "".join(
+        f"from tests.{target.plural}.factories import create_{target.singular}\n"
+        for target in referenced(fields)
+    )
+    return _with_imports(_replace(source, replaced), imports)
+
+
+def changes(fields: list[Field]) -> dict[str, object]:
+    """Return the body of an update request in tests."""
+    return {field.name: field.kind.examples[1] for field in fields if not field.references}
+
+
+def invalid(fields: list[Field], *, stored: bool) -> list[tuple[str, object]]:
+    """Return the fields with values that are rejected.
+
+    Args:
+        fields: The fields.
+        stored: Whether the database checks references.
+    """
+    found: list[tuple[str, object]] = []
+    for field in fields:
+        found += [(field.name, value) for value in field.kind.invalid]
+        if field.references and stored:
+            found.append((field.name, field.kind.examples[0]))  # no such row
+    return found
+
+
+def body(fields: list[Field]) -> str:
+    """Return the code of the body of a create request in tests."""
+    return "{" + ", ".join(f"{field.name!r}: {field.example}" for field in fields) + "}"
+
+
+def referenced(fields: list[Field]) -> list[Names]:
+    """Return the domains whose factories the tests need."""
+    targets = {f.references.plural: f.references for f in fields if f.references}
+    return [target for plural, target in sorted(targets.items()) if plural != "users"]
+
+
+def owned_references(fields: list[Field]) -> list[Field]:
+    """Return one field for each referenced domain whose rows belong to users."""
+    owned = {f.references.plural: f for f in fields if f.references and not f.shared}
+    return [field for plural, field in sorted(owned.items()) if plural != "users"]
+
+
+def _replace(source: str, nodes: Sequence[tuple[ast.stmt | ast.expr, str]]) -> str:
+    """Replace nodes by text.
+
+    Args:
+        source: Python code.
+        nodes: Statements and expressions, and their replacements.
+    """
+    lines = source.splitlines(keepends=True)
+    for node, text in sorted(nodes, key=lambda pair: pair[0].lineno, reverse=True):
+        first, last = node.lineno - 1, (node.end_lineno or node.lineno) - 1
+        if isinstance(node, ast.stmt):
+            lines[first : last + 1] = [text + "\n"] if text else []
+            continue
+        # Offsets count bytes.
+        head = lines[first].encode()[: node.col_offset].decode()
+        tail = lines[last].encode()[node.end_col_offset or 0 :].decode()
+        lines[first : last + 1] = [head + text + tail]
+    return "".join(lines)
+
+
+def _with_imports(source: str, imports: str) -> str:
+    """Add imports after the existing ones. Ruff sorts them."""
+    lines = source.splitlines(keepends=True)
+    tree = ast.parse(source)
+    found = [n.end_lineno or 0 for n in tree.body if isinstance(n, ast.Import | ast.ImportFrom)]
+    at = max(found, default=0)
+    return "".join([*lines[:at], imports, *lines[at:]])

@@ -1,0 +1,42 @@
+"""Questions to git."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+from app.cli.console import CLIError
+
+NOT_A_REPOSITORY = "not a git repository"
+
+
+def is_committed(path: Path) -> bool:
+    """Return whether the current commit contains a file or folder.
+
+    Without a repository, nothing is committed. Without git, as in a container, the answer is unknown:
+    then everything counts as committed, so that nothing is rewritten.
+
+    Raises:
+        CLIError: Git does not answer, for example because another user owns the repository.
+    """
+    if shutil.which("git") is None:
+        return True
+    inside = _git("rev-parse", "--is-inside-work-tree")
+    if inside.returncode:
+        if NOT_A_REPOSITORY in inside.stderr:
+            return False
+        raise CLIError(f"Git cannot read this repository: {inside.stderr.strip()}")
+    if _git("rev-parse", "--verify", "--quiet", "HEAD").returncode:
+        return False  # there is no commit yet
+    relative = Path(os.path.relpath(path)).as_posix()
+    listed = _git("ls-tree", "HEAD", "--", f"./{relative}")
+    if listed.returncode:
+        raise CLIError(f"Git cannot read the current commit: {listed.stderr.strip()}")
+    return bool(listed.stdout)
+
+
+def _git(*arguments: str) -> subprocess.CompletedProcess[str]:
+    environment = os.environ | {"LC_ALL": "C"}
+    return subprocess.run(
+        ["git", *arguments], check=False, capture_output=True, text=True, env=environment
+    )

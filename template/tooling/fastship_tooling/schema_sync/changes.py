@@ -1,0 +1,154 @@
+"""The name of a schema change, and whether it is destructive."""
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from alembic.operations import ops
+from sqlalchemy import Connection, column, exists, literal, select, table, types
+
+MAX_NAME_LENGTH = 60
+
+
+def flat(operations: Sequence[ops.MigrateOperation]) -> Iterator[Any]:
+    """Yield the operations, including those in groups."""
+    for operation in operations:
+        if isinstance(operation, ops.OpContainer):
+            yield from flat(operation.ops)
+        else:
+            yield operation
+
+
+def name(upgrade: ops.UpgradeOps) -> str:
+    """Return the name of a change, such as `add price and weight to items`.
+
+    Args:
+        upgrade: Operations of the change.
+    """
+    verbs: dict[tuple[str, str], list[str]] = {}
+    for operation in flat(upgrade.ops):
+        match operation:
+            case ops.CreateTableOp():
+                verbs.setdefault(("create", ""), []).append(operation.table_name)
+            case ops.DropTableOp():
+                verbs.setdefault(("drop", ""), []).append(operation.table_name)
+            case ops.AddColumnOp():
+                key = ("add", f" to {operation.table_name}")
+                verbs.setdefault(key, []).append(str(operation.column.name))
+            case ops.DropColumnOp():
+                key = ("drop", f" from {operation.table_name}")
+                verbs.setdefault(key, []).append(operation.column_name)
+            case ops.AlterColumnOp():
+                key = ("change", f" of {operation.table_name}")
+                verbs.setdefault(key, []).append(operation.column_name)
+    # Indexes and constraints are named only if there is no other change.
+    if not verbs:
+        for operation in flat(upgrade.ops):
+            where = getattr(operation, "table_name", None) or "schema"
+            kind = "indexes" if "Index" in type(operation).__name__ else "constraints"
+            verbs[("change", f" of {where}")] = [kind]
+    parts = [
+        f"{verb} {_join(dict.fromkeys(things))}{rest}" for (verb, rest), things in verbs.items()
+    ]
+    whole = ", ".join(parts)
+    if len(whole) <= MAX_NAME_LENGTH:
+        return whole
+    start = whole[: MAX_NAME_LENGTH - len(" and more")].rpartition(" ")[0]
+    return re.sub(r"(,| and| from| of| to)+$", "", start) + " and more"
+
+
+def _join(words: dict[str, None]) -> str:
+    *rest, last = words
+    return f"{', '.join(rest)} and {last}" if rest else last
+
+
+def destructive_changes(upgrade: ops.UpgradeOps, connection: Connection) -> list[str]:
+    """Return the changes that lose data, or that fail because of existing rows.
+
+    Args:
+        upgrade: Operations of the change.
+        connection: Database before the change.
+
+    Returns:
+        Phrases such as `drops items.title`.
+    """
+    operations = list(flat(upgrade.ops))
+    phrases = [phrase for operation in operations for phrase in _destructive(operation, connection)]
+    dropped = {op.table_name for op in operations if isinstance(op, ops.DropColumnOp)}
+    added = {op.table_name for op in operations if isinstance(op, ops.AddColumnOp)}
+    if dropped & added:
+        phrases.append(
+            "drops a column and adds another one; if you renamed the column, replace both operations "
+            "by op.alter_column(..., new_column_name=...), which keeps the data"
+        )
+    return phrases
+
+
+def _destructive(operation: Any, connection: Connection) -> Iterator[str]:
+    match operation:
+        case ops.DropTableOp():
+            yield f"drops the table {operation.table_name}"
+        case ops.DropColumnOp():
+            yield f"drops {operation.table_name}.{operation.column_name}"
+        case ops.AddColumnOp():
+            added = operation.column
+            given = added.nullable or added.server_default or added.computed or added.identity
+            if not given and _any_row(operation, connection):
+                yield (
+                    f"adds {operation.table_name}.{added.name}, which is not nullable, to a table with "
+                    "rows; add a server_default, or set the values in the migration"
+                )
+        case ops.AlterColumnOp():
+            place = f"{operation.table_name}.{operation.column_name}"
+            new, old = operation.modify_type, operation.existing_type
+            if new is not None and not (old is not None and widens(old, new)):
+                yield f"changes {place} from {old} to {new}"
+            if operation.modify_nullable is False and _any_row(
+                operation, connection, null_in=operation.column_name
+            ):
+                yield f"makes {place} not nullable, but some rows are null"
+
+
+def _any_row(operation: Any, connection: Connection, null_in: str | None = None) -> bool:
+    rows = table(operation.table_name, schema=operation.schema)
+    query = select(literal(1)).select_from(rows)
+    if null_in:
+        query = query.where(column(null_in).is_(None))
+    return bool(connection.scalar(select(exists(query))))
+
+
+def widens(old: types.TypeEngine[Any], new: types.TypeEngine[Any]) -> bool:
+    """Return whether every value of `old` is also a value of `new`.
+
+    Args:
+        old: Current type of a column.
+        new: New type of the column.
+    """
+    match old, new:
+        case types.String(), types.String() if not isinstance(new, types.Enum):
+            wide, narrow = new.length, old.length
+        case types.Integer(), types.Integer():
+            wide, narrow = _rank(new), _rank(old)
+        case types.Float(), types.Float():
+            wide, narrow = new.precision or 53, old.precision or 53
+        case types.Numeric(), types.Numeric():
+            same_or_finer = new.precision is None or (new.scale or 0) >= (old.scale or 0)
+            return same_or_finer and _at_least(_integer_digits(new), _integer_digits(old))
+        case _:
+            return False
+    return _at_least(wide, narrow)
+
+
+def _at_least(wide: int | None, narrow: int | None) -> bool:
+    """Compare two limits. None means unlimited."""
+    return wide is None or (narrow is not None and wide >= narrow)
+
+
+def _integer_digits(number: types.Numeric[Any]) -> int | None:
+    return None if number.precision is None else number.precision - (number.scale or 0)
+
+
+def _rank(type_: types.TypeEngine[Any]) -> int:
+    return (
+        2 if isinstance(type_, types.BigInteger) else int(not isinstance(type_, types.SmallInteger))
+    )

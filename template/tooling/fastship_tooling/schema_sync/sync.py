@@ -1,0 +1,217 @@
+"""Synchronize the database schema with the models."""
+
+import tempfile
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from shutil import copy
+
+from alembic import command
+from alembic.config import Config
+from filelock import FileLock
+from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
+
+from app import migrations
+from app.cli.console import console
+from fastship_tooling.project import STATE, command_line
+from fastship_tooling.schema_sync.history import (
+    VERSIONS,
+    Draft,
+    History,
+    MigrationError,
+    compare,
+    scratch_database,
+)
+from fastship_tooling.schema_sync.state import Created, State, digest
+
+
+def sync(url: str, confirmed: Sequence[str] = ()) -> None:
+    """Apply the migrations, and create one for the changes of the models.
+
+    Args:
+        url: Database URL, with the async driver.
+        confirmed: Destructive changes to apply, as returned by `destructive_changes`.
+
+    Raises:
+        MigrationError: Models, migrations and database are inconsistent, or a statement failed.
+            Nothing has changed.
+    """
+    STATE.mkdir(exist_ok=True)
+    with FileLock(STATE / "migrations.lock"):
+        try:
+            SchemaSync(url, confirmed).run()
+        except DBAPIError as error:
+            raise MigrationError(
+                f"PostgreSQL rejected the migration: {migrations.reason(error)}"
+            ) from error
+
+
+class SchemaSync:
+    """Applies migrations, creates a missing one, and applies it unless it is destructive.
+
+    Args:
+        url: Database URL, with the async driver.
+        confirmed: Destructive changes to apply, as returned by `destructive_changes`.
+    """
+
+    def __init__(self, url: str, confirmed: Sequence[str]) -> None:
+        self.url = url
+        self.confirmed = confirmed
+        self.state = State(STATE / "migrations.json")
+        self.history = History(url)
+
+    def run(self) -> None:
+        """Synchronize."""
+        head = self.history.head
+        current = self.history.check(self.url)
+        held = head if self.state.unconfirmed(head) and current != head else None
+        target = self.history.previous(held) if held else head
+        if target and current != target:
+            migrations.upgrade(self.url, target)
+        if held and not self._is_rewritable(held):  # the user has edited or committed it
+            self._remind(self.history.path(held), self.state.unconfirmed(held))
+            return
+        with tempfile.TemporaryDirectory(dir=STATE) as folder:
+            staged = self._stage(Path(folder), without=[held] if held else [])
+            draft = migrations.on_connection(self.url, partial(compare, staged, held))
+            self._apply(draft, staged, held, self._rewritable(target))
+
+    def _apply(
+        self, draft: Draft | None, staged: Config, held: str | None, rewritable: list[str]
+    ) -> None:
+        """Apply the result of a comparison.
+
+        Args:
+            draft: Migration for the differences between the models and the database.
+            staged: Configuration of the history that contains the draft.
+            held: Destructive migration that was created before and is not applied.
+            rewritable: Applied migrations that may be rewritten, newest first.
+        """
+        replaced = [held] if held else []
+        if draft is None:
+            self._remove(replaced)
+            if len(rewritable) > 1:
+                self._rewrite(rewritable, None)
+        elif set(draft.destructive) - set(self.confirmed):
+            self._remind(self._install(draft, replaced), draft.destructive)
+        elif not (rewritable and self._rewrite([*replaced, *rewritable], staged)):
+            draft.destructive = []
+            path = self._install(draft, replaced)
+            try:
+                migrations.upgrade(self.url, draft.revision)
+            except DBAPIError:
+                self.history = History(self.url)
+                self._remove([draft.revision])
+                raise
+            _report("created and applied", path)
+
+    def _is_rewritable(self, revision: str) -> bool:
+        return self.state.is_rewritable(revision, self.history.path(revision))
+
+    def _rewritable(self, revision: str | None) -> list[str]:
+        found: list[str] = []
+        while revision and self._is_rewritable(revision):
+            found.append(revision)
+            revision = self.history.previous(revision)
+        return found
+
+    def _stage(self, folder: Path, without: list[str]) -> Config:
+        """Copy the history to a temporary folder.
+
+        Args:
+            folder: The folder.
+            without: Revisions to leave out.
+        """
+        versions = folder.resolve() / "versions"
+        versions.mkdir()
+        for revision in self.history.keys() - set(without):
+            copy(self.history.path(revision), versions)
+        return migrations.config(self.url, versions)
+
+    def _rewrite(self, replaced: list[str], increment: Config | None) -> bool:
+        """Replace several migrations by one, and apply the new part of it.
+
+        Args:
+            replaced: The migrations, newest first.
+            increment: History whose latest revision is missing in the database.
+
+        Returns:
+            False if the server does not allow a second database for the comparison.
+        """
+        base = self.history.previous(replaced[-1])
+        with tempfile.TemporaryDirectory(dir=STATE) as folder:
+            staged = self._stage(Path(folder), replaced)
+            try:
+                with scratch_database(self.url) as scratch:
+                    staged.attributes["url"] = scratch
+                    if base:
+                        command.upgrade(staged, "head")
+                    whole = migrations.on_connection(
+                        scratch, partial(compare, staged, replaced[-1])
+                    )
+            except DBAPIError:
+                return False
+
+            def apply(connection: Connection) -> Path | None:
+                if increment:
+                    increment.attributes["connection"] = connection
+                    command.upgrade(increment, "head")
+                staged.attributes["connection"] = connection
+                command.stamp(staged, whole.revision if whole else base or "base", purge=True)
+                if whole:
+                    whole.destructive = []
+                    return self._install(whole, replaced)
+                self._remove(replaced)
+                return None
+
+            path = migrations.on_connection(self.url, apply)
+        if path:
+            _report("rewritten and applied", path)
+        else:
+            console.print("Migration removed: the models have no changes.", style="green")
+        return True
+
+    def _install(self, draft: Draft, replaced: list[str]) -> Path:
+        """Move a migration to `versions/`.
+
+        Args:
+            draft: The migration.
+            replaced: Revisions that it replaces.
+        """
+        path = VERSIONS / draft.path.name
+        content = draft.path.read_bytes()
+        # Save the state first: after an interruption, a destructive migration must stay unconfirmed.
+        self.state[draft.revision] = Created(digest(content), draft.destructive)
+        self.state.save()
+        if not path.exists() or path.read_bytes() != content:
+            path.write_bytes(content)
+        for revision in replaced:
+            old = self.history.path(revision)
+            if old.resolve() != path.resolve():
+                old.unlink()
+            if revision != draft.revision:
+                del self.state[revision]
+        self.state.save()
+        return path
+
+    def _remove(self, revisions: list[str]) -> None:
+        for revision in revisions:
+            self.history.path(revision).unlink()
+            del self.state[revision]
+        self.state.save()
+
+    def _remind(self, path: Path, destructive: list[str]) -> None:
+        _report("created, but not applied", path, style="yellow")
+        for change in destructive:
+            console.print(f"  It {change}.", style="yellow", markup=False, soft_wrap=True)
+        console.print(
+            f"Review it, edit it if necessary, then apply it: {command_line('db upgrade')}",
+            style="yellow",
+            soft_wrap=True,
+        )
+
+
+def _report(event: str, path: Path, style: str = "green") -> None:
+    relative = path.relative_to(Path.cwd()) if path.is_absolute() else path
+    console.print(f"Migration {event}: {relative.as_posix()}", style=style, soft_wrap=True)
