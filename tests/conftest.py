@@ -1,8 +1,9 @@
-"""Rendered projects: each variant once a worker."""
+"""Rendered projects: each variant once per worker."""
 
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Protocol
 
 import pytest
 import yaml
@@ -14,10 +15,12 @@ from tests.report import COLUMN, Report
 from tests.variants import VARIANTS, Variant
 
 ROOT = Path(__file__).parents[1]
-TOGETHER = {"tests/test_deploy.py"}
-"""Modules whose tests run one after another, on one worker."""
+# They run inside a rendered project.
+collect_ignore = ["tooling"]
+ONE_BY_ONE = {"tests/test_containers.py", "tests/test_deploy.py", "tests/test_swarm.py"}
+"""Modules whose tests run one after another. (Leaving a swarm interrupts the network of other containers.)"""
 
-# Long enough to make lines too long, if a line depended on them.
+# Long answers, to find lines that become too long.
 ANSWERS = {
     "project_name": "Acme Orders & Returns",
     "project_slug": "acme-orders",
@@ -25,15 +28,18 @@ ANSWERS = {
     "author_name": "Ada Lovelace",
     "author_email": "ada@example.com",
     "github_owner": "acme",
-    "python_version": PYTHON,
 }
 
-Render = Callable[[Variant], Project]
+
+class Render(Protocol):
+    """Renders a variant, or returns it if it was rendered before."""
+
+    def __call__(self, variant: Variant, *, python_version: str = PYTHON) -> Project: ...
 
 
 @pytest.fixture(scope="session")
 def questions() -> dict[str, dict[str, object]]:
-    """The questions of copier.yml, by name."""
+    """Return the questions of copier.yml, by name."""
     content = yaml.safe_load((ROOT / "copier.yml").read_text())
     return {name: value for name, value in content.items() if not name.startswith("_")}
 
@@ -44,30 +50,30 @@ def render(
     questions: dict[str, object],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Render]:
-    """Render a variant, or give what has been rendered before.
+    """Return a function that renders a variant, or returns it if it was rendered before.
 
-    All share a virtual environment, which `uv sync` makes exact for each: a dependency that is
-    missing is missed all the same.
+    All variants share a virtual environment. `uv sync` installs exactly the dependencies of each.
     """
     shared = tmp_path_factory.mktemp("shared")
     environment = {
         "UV_PROJECT_ENVIRONMENT": str(shared / "venv"),
         "MYPY_CACHE_DIR": str(shared / "mypy"),
     }
-    rendered: dict[Variant, Project] = {}
+    rendered: dict[tuple[Variant, str], Project] = {}
 
-    def once(variant: Variant) -> Project:
-        if variant not in rendered:
-            answers = ANSWERS | variant.answers
-            assert set(answers) <= set(questions), "copie ignores a misspelt answer"
+    def render_once(variant: Variant, *, python_version: str = PYTHON) -> Project:
+        key = (variant, python_version)
+        if key not in rendered:
+            answers = ANSWERS | variant.answers | {"python_version": python_version}
+            assert set(answers) <= set(questions), "copie ignores unknown answers"
             result = copie_session.copy(answers)
             if result.project_dir is None:
                 raise result.exception or AssertionError("nothing was rendered")
             assert result.answers.items() >= answers.items()
-            rendered[variant] = Project(result.project_dir, environment)
-        return rendered[variant]
+            rendered[key] = Project(result.project_dir, environment)
+        return rendered[key]
 
-    yield once
+    yield render_once
     for project in rendered.values():
         shutil.rmtree(project.path, ignore_errors=True)
 
@@ -77,34 +83,34 @@ Note = Callable[[str, object], None]
 
 @pytest.fixture
 def note(record_property: Note, variant: Variant) -> Note:
-    """Note something of the variant at hand for the report: a column, and what stands in it."""
+    """Return a function that records a value for the report: a column of the row of this variant."""
     return lambda column, value: record_property(f"{COLUMN}{variant} {column}", value)
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Have the run leave a report; workers hand their notes on."""
+    """Register the report in the main process. Workers send their records to it."""
     if not hasattr(config, "workerinput"):
         config.pluginmanager.register(Report())
 
 
 class Schedule(LoadScopeScheduling):  # type: ignore[misc]
-    """Tests go to whichever worker is free, but those that share what is made once for them.
+    """Runs tests on any free worker, except for those of ONE_BY_ONE.
 
-    (xdist's own `loadgroup` sees no groups under pytest 9.2.)
+    (The mode `loadgroup` of xdist does not see any groups under pytest 9.2.)
     """
 
     def _split_scope(self, nodeid: str) -> str:
         module = nodeid.partition("::")[0]
-        return module if module in TOGETHER else nodeid
+        return "containers" if module in ONE_BY_ONE else nodeid
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> Schedule:
-    """Have tests scheduled by `Schedule`."""
+    """Return the scheduler."""
     return Schedule(config, log)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run a test that takes `variant` for each."""
+    """Run each test with the argument `variant` for all variants, unless it selects some."""
     if "variant" in metafunc.fixturenames and not any(
         mark.name == "parametrize" and "variant" in mark.args[0]
         for mark in metafunc.definition.iter_markers("parametrize")
@@ -114,19 +120,21 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.fixture
 def project(render: Render, variant: Variant) -> Project:
-    """The variant at hand, rendered."""
+    """Return the rendered variant."""
     return render(variant)
 
 
 @pytest.fixture
 def fresh(render: Render, variant: Variant, tmp_path: Path) -> Iterator[Project]:
-    """The variant as it comes from the template, with nothing installed or made yet."""
+    """Return a copy of the rendered variant, with nothing installed or generated yet."""
     rendered = render(variant)
-    made = {".venv", ".env", ".dev", ".git", "dist", "site", "uv.lock", "requirements.txt"}
+    generated = {".venv", ".env", ".dev", ".git", "dist", "site", "uv.lock", "requirements.txt"}
     shutil.copytree(
         rendered.path,
         tmp_path / "acme-orders",
-        ignore=lambda _, names: {n for n in names if n in made or n.endswith(("cache", "cache__"))},
+        ignore=lambda _, names: {
+            name for name in names if name in generated or name.endswith(("cache", "cache__"))
+        },
     )
     project = Project(tmp_path / "acme-orders", rendered.environment)
     yield project

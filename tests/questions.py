@@ -1,4 +1,4 @@
-"""Questions to the documentation, written before the suggestions by meaning were first tried, and where each should lead."""
+"""Questions for the search of the documentation, and the page that answers each."""
 
 QUESTIONS = {
     "how do users sign in": "api/authentication",
@@ -9,9 +9,9 @@ QUESTIONS = {
     "undo a bad release": "development/deployment",
     "save a copy of the data": "development/deployment",
     "where do I put passwords and keys": "development/deployment",
-    "add more servers": "development/growing",
-    "how fast is it": "development/growing",
-    "hosting on a kubernetes cluster": "development/growing",
+    "add more servers": "development/scaling",
+    "how fast is it": "development/scaling",
+    "hosting on a kubernetes cluster": "development/scaling",
     "change environment variables": "development/configuration",
     "start the project on my laptop": "getting-started/",
     "what tools must I install first": "getting-started/installation",

@@ -1,4 +1,4 @@
-"""The page that a run of the tests leaves: a table of the variants, in `tests/report.md`."""
+"""Tables of the variants and of the faults with their figures, in `tests/report.md`."""
 
 from collections import defaultdict
 from pathlib import Path
@@ -10,32 +10,38 @@ from tests.project import PYTHON
 
 FOLDER = Path(__file__).parent
 COLUMN = "variant: "
-"""Properties of tests that begin so are of the table: the variant, and the column."""
+"""Prefix of the test properties for the table of variants. The variant and the column follow."""
+FAULT = "fault: "
+"""Prefix of the test properties for the table of faults. The fault, a colon and the column follow."""
 
 
 class Report:
-    """Collects what tests noted of a variant, from all workers."""
+    """Collects the values that tests record, from all workers."""
 
     def __init__(self) -> None:
         self.rows: dict[str, dict[str, object]] = defaultdict(dict)
+        self.faults: dict[str, dict[str, object]] = defaultdict(dict)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Take what a finished test noted."""
+        """Add the values of a finished test."""
         if report.when != "teardown":
             return
         for name, value in report.user_properties:
             if name.startswith(COLUMN):
                 variant, column = name.removeprefix(COLUMN).split(" ")
                 self.rows[variant][column] = value
+            elif name.startswith(FAULT):
+                fault, column = name.removeprefix(FAULT).split(": ")
+                self.faults[fault][column] = value
 
     def pytest_sessionfinish(self) -> None:
-        """Write the page, if there is something to tell."""
-        if self.rows:
+        """Write the tables, unless they are empty."""
+        if self.rows or self.faults:
             environment = Environment(  # noqa: S701  Markdown, of our own
                 loader=FileSystemLoader(FOLDER), extensions=["jinja2_time.TimeExtension"],
                 trim_blocks=True, keep_trailing_newline=True,
             )  # fmt: skip
             text = environment.get_template("report.md.jinja").render(
-                python=PYTHON, rows=dict(sorted(self.rows.items()))
+                python=PYTHON, rows=dict(sorted(self.rows.items())), faults=self.faults
             )
             (FOLDER / "report.md").write_text(text)

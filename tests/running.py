@@ -24,34 +24,34 @@ ACCOUNTS = {
     "MAIL_SENDER": "noreply@example.com",
     "MAIL_LINKS_TO": "https://example.com",
 }
-"""What accounts need in production. No mail arrives."""
+"""Settings that are required in production if accounts are on. Emails are not delivered."""
 
 
 @dataclass
 class Application:
-    """An application that answers.
+    """An application that answers requests.
 
     Args:
-        url: Where.
-        clients: What is closed when it ends.
+        url: Its URL.
+        clients: Clients to close at the end.
     """
 
     url: str
     clients: ExitStack = field(default_factory=ExitStack)
 
     def client(self) -> httpx2.Client:
-        """Make a client, which is closed when the application ends."""
+        """Create a client. It is closed at the end."""
         return self.clients.enter_context(httpx2.Client(base_url=self.url, timeout=20))
 
     def signed_in(self, email: str, *, register: bool) -> httpx2.Client:
-        """Make a client that is signed in.
+        """Create a client that is signed in.
 
         Args:
-            email: Names the account.
-            register: Whether it has to be opened first.
+            email: Email address of the account.
+            register: Whether to create the account first.
         """
         client = self.client()
-        password = "correct horse battery"  # noqa: S105  of a database that is soon gone
+        password = "correct horse battery"  # noqa: S105
         if register:
             body = {"email": email, "password": password}
             client.post("/api/v1/auth/register", json=body).raise_for_status()
@@ -63,12 +63,12 @@ class Application:
 
 @dataclass(kw_only=True)
 class Running(Application):
-    """An application that was started here.
+    """An application that a test has started.
 
     Args:
-        process: What is to be stopped.
-        output: What it has printed, when it has ended.
-        log: Where it prints to.
+        process: The process of its command.
+        output: Its output, after it has exited.
+        log: File with its output.
     """
 
     process: subprocess.Popen[bytes]
@@ -76,8 +76,8 @@ class Running(Application):
     log: IO[str]
 
     def so_far(self) -> str:
-        """Read what it has printed."""
-        # Another process writes to the same place: reading must not move it.
+        """Return its output until now."""
+        # Another process writes to the same file. Reading must not move its position.
         return os.pread(self.log.fileno(), 10_000_000, 0).decode()
 
 
@@ -97,29 +97,33 @@ def wait_until_live(url: str, process: subprocess.Popen[bytes]) -> None:
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
         if process.poll() is not None:
-            raise AssertionError(f"ended with {process.returncode}")
+            raise AssertionError(f"exited with code {process.returncode}")
         try:
             if httpx2.get(f"{url}/health/live", timeout=2).is_success:
                 return
         except httpx2.TransportError:
             time.sleep(0.05)
-    raise AssertionError("did not answer in time")
+    raise AssertionError(f"no answer in {START_SECONDS} seconds")
 
 
 @contextmanager
-def dev(project: Project, *, port: int | None = None, **extra: str) -> Iterator[Running]:
-    """Run `dev` until the context ends, then interrupt it as Ctrl-C does: the whole group.
+def dev(
+    project: Project, *, port: int | None = None, option: bool = True, **extra: str
+) -> Iterator[Running]:
+    """Run `dev`, and interrupt its process group at the end, as Ctrl-C does.
 
     Args:
-        project: What to run.
-        port: Where; by default one that is free.
-        extra: More variables.
+        project: The project.
+        port: Port to listen on; by default, a free one.
+        option: Whether to pass the port as an option.
+        extra: Further environment variables.
     """
     port = port or free_port()
-    # A file, since a pipe that nobody reads is full one day.
+    options = ["--port", str(port)] if option else []
+    # A file: the process would block on a pipe that nobody reads.
     with tempfile.TemporaryFile("w+") as output:
         process = subprocess.Popen(
-            ["uv", "run", "--quiet", "acme-orders", "dev", "--port", str(port)],
+            ["uv", "run", "--quiet", "acme-orders", "dev", *options],
             cwd=project.path,
             env=project.env | extra,
             stdin=subprocess.DEVNULL,

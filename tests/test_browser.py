@@ -1,4 +1,4 @@
-"""What a person sees of the API pages, in a browser that reaches this machine alone."""
+"""The API pages in a browser without internet access."""
 
 import os
 import shutil
@@ -37,27 +37,27 @@ def browser() -> Iterator[Browser]:
 
 
 def offline_page(browser: Browser, url: str) -> tuple[Page, list[str]]:
-    """Open a page that reaches `url` alone; give it and a list that takes what goes wrong."""
+    """Open a page that can only load `url`. Return it, and a list that collects its errors."""
     page = browser.new_context().new_page()
-    trouble: list[str] = []
+    errors: list[str] = []
 
     def refuse(route: Route) -> None:
-        trouble.append(f"asked for {route.request.url}")
+        errors.append(f"requested {route.request.url}")
         route.abort()
 
-    def note_failure(request: Request) -> None:
-        # What was under way when the page was left is no trouble.
+    def record_failure(request: Request) -> None:
+        # Leaving a page aborts its requests.
         if request.url.startswith(url) and request.failure != "net::ERR_ABORTED":
-            trouble.append(f"failed: {request.url}")
+            errors.append(f"failed: {request.url}")
 
-    page.on("pageerror", lambda error: trouble.append(str(error)))
-    page.on("requestfailed", note_failure)
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.on("requestfailed", record_failure)
     page.route(lambda address: not address.startswith((url, "data:", "blob:")), refuse)
-    return page, trouble
+    return page, errors
 
 
-def sign_in_and_read_me(page: Page) -> None:
-    """Press Authorize, then try an operation that needs it."""
+def sign_in_and_get_me(page: Page) -> None:
+    """Sign in with the button Authorize, and try an operation that requires it."""
     page.get_by_role("button", name="Authorize").first.click()
     page.get_by_label("username:").fill("ada@example.com")
     page.get_by_label("password:").fill("correct horse battery")
@@ -67,15 +67,15 @@ def sign_in_and_read_me(page: Page) -> None:
     operation = page.locator(".opblock", has_text="/api/v1/auth/me").first
     operation.locator(".opblock-summary-control").click()
     operation.get_by_role("button", name="Execute").click()
-    answer = operation.locator(".live-responses-table")
-    answer.wait_for()
-    assert "ada@example.com" in answer.inner_text()
+    response = operation.locator(".live-responses-table")
+    response.wait_for()
+    assert "ada@example.com" in response.inner_text()
 
 
 @pytest.mark.parametrize("variant", [FULL, BARE], ids=str)
 def test_api_pages(fresh: Project, variant: Variant, browser: Browser) -> None:
     with dev(fresh) as app:
-        page, trouble = offline_page(browser, app.url)
+        page, errors = offline_page(browser, app.url)
 
         page.goto(f"{app.url}/docs")
         page.get_by_text("/api/v1/items", exact=True).first.wait_for()
@@ -84,9 +84,9 @@ def test_api_pages(fresh: Project, variant: Variant, browser: Browser) -> None:
 
         if variant.auth:
             app.signed_in("ada@example.com", register=True)
-            sign_in_and_read_me(page)
+            sign_in_and_get_me(page)
 
         page.goto(f"{app.url}/redoc")
         page.get_by_role("heading", name="Acme Orders & Returns").first.wait_for()
-        assert page.get_by_text("All about items.").first.is_visible()
-        assert trouble == []
+        assert page.get_by_text("Items.").first.is_visible()
+        assert errors == []

@@ -17,14 +17,14 @@ import sys
 from acme_orders_client import AuthenticatedClient, Client
 from acme_orders_client.api.auth import auth_create_token, auth_register
 from acme_orders_client.api.items import items_create, items_list
-from acme_orders_client.models import BodyAuthCreateToken, ItemCreate, UserCreate
+from acme_orders_client.models import TokenRequest, ItemCreate, UserCreate
 
 url = sys.argv[1]
 anonymous = Client(base_url=url)
 email, password = "python@example.com", "correct horse battery"
 auth_register.sync(client=anonymous, body=UserCreate(email=email, password=password))
 pair = auth_create_token.sync(
-    client=anonymous, body=BodyAuthCreateToken(username=email, password=password)
+    client=anonymous, body=TokenRequest(username=email, password=password)
 )
 client = AuthenticatedClient(base_url=url, token=pair.access_token)
 item = items_create.sync(client=client, body=ItemCreate(title="Buy milk"))
@@ -62,11 +62,11 @@ TSCONFIG = """{
 
 
 @full
-def test_clients_are_typed_and_work(fresh: Project, tmp_path: Path) -> None:
+def test_generated_clients(fresh: Project, tmp_path: Path) -> None:
     output = fresh.uv_run("acme-orders", "client", "generate")
-    assert "clients/python is renewed." in output
-    assert "clients/typescript is renewed." in output
-    # They are no part of the project's own lint.
+    assert "clients/python was updated." in output
+    assert "clients/typescript was updated." in output
+    # The project does not lint them.
     fresh.uv_run("ruff", "check", ".")
 
     tools = tmp_path / "tools"
@@ -79,8 +79,8 @@ def test_clients_are_typed_and_work(fresh: Project, tmp_path: Path) -> None:
     run(tools, fresh, "uv", "pip", "install", "--quiet", "--python", "venv", *packages)
     run(tools, fresh, "venv/bin/npm", "install", "--silent", "typescript@5.9.3", "@types/node@24")
     (tools / "samples").mkdir()
-    for name, written in fresh.samples().items():
-        (tools / f"samples/{name}.mts").write_text(written["typescript"])
+    for name, samples in fresh.samples().items():
+        (tools / f"samples/{name}.mts").write_text(samples["typescript"])
     for name, included in {"use": "use.mts", "wrong": "wrong.mts", "samples": "samples/*"}.items():
         (tools / f"{name}.json").write_text(TSCONFIG.replace("INCLUDED", included))
     tsc = ["venv/bin/node", "node_modules/typescript/bin/tsc", "-p"]
@@ -107,7 +107,7 @@ def run(folder: Path, project: Project, *command: str) -> str:
 
 
 @pytest.mark.parametrize("variant", [BARE], ids=str)
-def test_what_is_stale_is_found(fresh: Project) -> None:
+def test_check(fresh: Project) -> None:
     def check() -> str:
         return fresh.run("sh", "-c", "uv run -q acme-orders client generate --check; echo code $?")
 
@@ -115,15 +115,15 @@ def test_what_is_stale_is_found(fresh: Project) -> None:
     fresh.uv_run("acme-orders", "client", "generate", "python")
     current = check()
     schemas = fresh.path / "src/app/items/schemas.py"
-    schemas.write_text(schemas.read_text().replace("What it is called.", "Its name."))
-    stale_schema = check()
+    schemas.write_text(schemas.read_text().replace("Title.", "Name."))
+    outdated_schema = check()
     fresh.uv_run("acme-orders", "openapi")
-    stale_client = check()
+    outdated_client = check()
 
-    assert "openapi.json is not what the code says" in missing
+    assert "openapi.json is outdated." in missing
     assert "code 0" in current
-    assert "openapi.json is not what the code says" in stale_schema
-    assert "clients/python is stale" in stale_client
-    for said in (missing, stale_schema, stale_client):
-        assert "code 1" in said
-        assert "Traceback" not in said
+    assert "openapi.json is outdated." in outdated_schema
+    assert "clients/python is outdated." in outdated_client
+    for output in (missing, outdated_schema, outdated_client):
+        assert "code 1" in output
+        assert "Traceback" not in output

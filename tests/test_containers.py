@@ -1,4 +1,4 @@
-"""Images and stacks of every variant, as their user would build and start them."""
+"""The images and containers of the variants."""
 
 import os
 import re
@@ -6,7 +6,6 @@ import shutil
 import subprocess
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import httpx2
 import pytest
@@ -20,12 +19,18 @@ from tests.running import ACCOUNTS, Application
 from tests.test_running import ITEMS
 from tests.variants import FULL, Variant
 
+PRODUCTION = [
+    *("--project-directory", ".", "--env-file", "deploy/production.env"),
+    *("--file", "deploy/docker-compose.prod.yml"),
+]
+"""Options of `docker compose` for the production containers."""
+
 full = pytest.mark.parametrize("variant", [FULL], ids=str)
 
 
 @pytest.fixture
 def located(fresh: Project, variant: Variant) -> Project:
-    """The variant in a folder whose name, and so the name of its stack, is its own."""
+    """Return the variant in a folder with a unique name, which is also the name of its stack."""
     require_docker()
     home = fresh.path.rename(fresh.path.with_name(f"acme-{variant}-{os.getpid()}"))
     project = Project(home, fresh.environment)
@@ -33,25 +38,29 @@ def located(fresh: Project, variant: Variant) -> Project:
     return project
 
 
-def test_files_are_clean(project: Project, variant: Variant) -> None:
-    images = sorted(project.path.glob("Dockerfile.*"))
+def test_lint(project: Project, variant: Variant) -> None:
+    images = sorted((project.path / "deploy").glob("Dockerfile.*"))
     assert [path.suffix for path in images] == [".dev", *([".docs"] * variant.docs), ".prod"]
     subprocess.run(["hadolint", *images], check=True)
 
-    # What is described must be what the tools understand, with or without an engine.
-    for name in ("docker-compose.yml", "docker-compose.prod.yml"):
+    for name in ("docker-compose.yml", "deploy/docker-compose.prod.yml"):
         schema = ["check-jsonschema", "--builtin-schema", "vendor.compose-spec"]
         subprocess.run([*schema, project.path / name], check=True)
 
 
 def test_kubernetes(project: Project, variant: Variant) -> None:
-    folder = project.path / "deploy/kubernetes"
-    listed = yaml.safe_load((folder / "kustomization.yaml").read_text())["resources"]
-    present = {path.name for path in folder.glob("*.yaml")} - {"kustomization.yaml"}
-    assert set(listed) == present
-    assert ("migrate.yaml" in present) is variant.database
+    files = [
+        path
+        for folder in ("deploy/kubernetes", "tooling/kubernetes")
+        for path in (project.path / folder).rglob("*.yaml")
+    ]
+    kustomizations = [path for path in files if path.name == "kustomization.yaml"]
+    for file in kustomizations:
+        for name in yaml.safe_load(file.read_text())["resources"]:
+            assert (file.parent / name).exists()
+    assert ("migrate.yaml" in {path.name for path in files}) is variant.database
 
-    resources = [yaml.safe_load((folder / name).read_text()) for name in listed]
+    resources = [yaml.safe_load(path.read_text()) for path in files if path not in kustomizations]
     for resource in resources:
         validate(resource, "1.37", strict=True)
     kinds = {resource["kind"] for resource in resources}
@@ -59,21 +68,58 @@ def test_kubernetes(project: Project, variant: Variant) -> None:
 
 
 @pytest.mark.skipif(shutil.which("kubectl") is None, reason="kubectl is not installed")
-def test_kustomize(project: Project) -> None:
-    built = list(yaml.safe_load_all(project.run("kubectl", "kustomize", "deploy/kubernetes")))
+def test_kustomize(project: Project, variant: Variant) -> None:
+    resources = list(yaml.safe_load_all(project.run("kubectl", "kustomize", "deploy/kubernetes")))
 
-    for resource in built:
+    for resource in resources:
         validate(resource, "1.37", strict=True)
-    [settings] = [one for one in built if one["kind"] == "ConfigMap"]
-    [deployment] = [one for one in built if one["kind"] == "Deployment"]
+    [settings] = [resource for resource in resources if resource["kind"] == "ConfigMap"]
+    [deployment] = [resource for resource in resources if resource["kind"] == "Deployment"]
+    [service] = [resource for resource in resources if resource["kind"] == "Service"]
+    assert service["metadata"]["name"] == "acme-orders-app"
+    labels = deployment["spec"]["template"]["metadata"]["labels"]
+    assert service["spec"]["selector"].items() <= labels.items()
+    jobs = [resource for resource in resources if resource["kind"] == "Job"]
+    assert len(jobs) == variant.database
+    for job in jobs:
+        # The service must not send requests to the pod of the job.
+        labels = job["spec"]["template"]["metadata"]["labels"]
+        assert not service["spec"]["selector"].items() <= labels.items()
     [container] = deployment["spec"]["template"]["spec"]["containers"]
     assert container["envFrom"] == [{"configMapRef": {"name": settings["metadata"]["name"]}}]
     assert container["image"] == "registry.example.com/acme-orders:latest"
     assert settings["data"]["APP_DRAIN_SECONDS"] == "5"
 
 
+FORWARDED = """
+import asyncio, os
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
+
+async def app(scope, receive, send):
+    print(scope["client"][0])
+
+trusted = os.environ["TRUSTED"].split(",")
+headers = [(b"x-forwarded-for", b"198.51.100.1, 203.0.113.7")]
+scope = {"type": "http", "scheme": "http", "client": ("172.18.0.5", 1), "headers": headers}
+asyncio.run(ProxyHeadersMiddleware(app, trusted)(scope, None, None))
+"""
+
+
+@full
+def test_address_of_a_client_behind_the_proxy(project: Project) -> None:
+    # The client writes the first part of the header, the proxy the last one.
+    settings = (project.path / "deploy/kubernetes/settings.env").read_text()
+    compose = (project.path / "deploy/docker-compose.prod.yml").read_text()
+    trusted = re.findall(r"APP_FORWARDED_ALLOW_IPS(?:=|:-)([0-9a-f./,:]+)", settings + compose)
+
+    assert len(trusted) == 2
+    for addresses in trusted:
+        output = project.uv_run("python", "-c", FORWARDED, TRUSTED=addresses)
+        assert output == "203.0.113.7\n"
+
+
 def try_out(url: str, variant: Variant) -> None:
-    """Do what a first user does."""
+    """Send the first requests of a new user."""
     app = Application(url)
     with app.clients:
         client = app.signed_in("ada@example.com", register=True) if variant.auth else app.client()
@@ -84,12 +130,15 @@ def try_out(url: str, variant: Variant) -> None:
         assert set(client.get("/health/ready").json()["checks"]) == expected
 
 
-def test_docker_takes_what_is_deployed(located: Project) -> None:
-    (located.path / ".env.production").write_text("DOMAIN=api.example.com\n")
+def test_docker_accepts_the_configuration(located: Project) -> None:
+    env_file = located.path / "deploy/production.env"
+    env_file.write_text("DOMAIN=api.example.com\n")
     located.run("docker", "compose", "config", "--quiet")
-    file = ["--env-file", ".env.production", "--file", "docker-compose.prod.yml"]
-    located.run("docker", "compose", *file, "config", "--quiet")
-    stack = located.run("docker", "stack", "config", "-c", "deploy/swarm.yml", IMAGE="image:1")
+    located.run("docker", "compose", *PRODUCTION, "config", "--quiet")
+    swarm = "tooling/fastship_tooling/deploy/swarm.yml"
+    stack = located.run(
+        "docker", "stack", "config", "-c", swarm, IMAGE="image:1", ENV_FILE=str(env_file)
+    )
     assert "image: image:1" in stack
 
 
@@ -97,7 +146,7 @@ def test_docker_takes_what_is_deployed(located: Project) -> None:
 def production_image(located: Project) -> Iterator[str]:
     name = f"{located.path.name}:test"
     located.run(
-        *["docker", "build", "--quiet", "--file", "Dockerfile.prod", "--tag", name],
+        *["docker", "build", "--quiet", "--file", "deploy/Dockerfile.prod", "--tag", name],
         *["--build-arg", "VERSION=1.2.3", "."],
     )
     yield name
@@ -120,7 +169,7 @@ def test_stack_and_images(
 
         run_in_production(located, variant, production_image)
 
-        # All stop when they are told to: none has to be killed (137).
+        # No container must be killed (137).
         located.run("docker", "compose", "stop")
         codes = located.run(
             "docker", "compose", "ps", "--all", "--format", "{{.Service}} {{.ExitCode}}"
@@ -130,13 +179,13 @@ def test_stack_and_images(
 
 
 def run_in_production(project: Project, variant: Variant, image: str) -> None:
-    """Run the image beside the stack's services, with as few rights as it is to need."""
-    made = inspect(image)["Config"]
-    assert (made["User"], made["StopSignal"]) == ("10001:10001", "SIGTERM")
-    assert made["Labels"]["org.opencontainers.image.version"] == "1.2.3"
+    """Run the image next to the services of the stack, with few privileges."""
+    config = inspect(image)["Config"]
+    assert (config["User"], config["StopSignal"]) == ("10001:10001", "SIGTERM")
+    assert config["Labels"]["org.opencontainers.image.version"] == "1.2.3"
     settings = {"APP_TRUSTED_HOSTS": "*"}
     if variant.database:
-        # Beside the one that `dev` has migrated and filled.
+        # The stack uses another database.
         settings["DATABASE_URL"] = "postgresql://postgres:postgres@db:5432/other"
     if variant.redis:
         settings["REDIS_URL"] = "redis://redis:6379/1"
@@ -149,10 +198,10 @@ def run_in_production(project: Project, variant: Variant, image: str) -> None:
         *(part for pair in settings.items() for part in ("--env", "=".join(pair))),
     ]
     if variant.database:
-        make = ["exec", "--no-TTY", "db", "createdb", "--username", "postgres", "other"]
-        project.run("docker", "compose", *make)
-        refused = docker("run", "--rm", *options, image, check=False)
-        assert "The database is behind the code" in refused
+        createdb = ["exec", "--no-TTY", "db", "createdb", "--username", "postgres", "other"]
+        project.run("docker", "compose", *createdb)
+        output = docker("run", "--rm", *options, image, check=False)
+        assert "Migrations are missing. Apply them:\nacme-orders db upgrade" in output
         docker("run", "--rm", *options, image, "acme-orders", "db", "upgrade")
     container = docker("run", "--detach", "--publish", "127.0.0.1::8000", *options, image)
     try:
@@ -161,10 +210,24 @@ def run_in_production(project: Project, variant: Variant, image: str) -> None:
         try_out(url, variant)
         assert docker("exec", container, "acme-orders", "--version") == "1.2.3"
         assert docker("exec", container, "id", "-u") == "10001"
-        packages = docker("exec", container, "ls", "/opt/venv/bin")
-        assert not re.search(r"^(pytest|mypy|ruff|uv|mkdocs)$", packages, re.MULTILINE)
+        # The image contains neither the tools nor anything that only they need.
+        assert commands_of(container) == {
+            "serve",
+            *(["db"] * variant.database),
+            *(["users"] * variant.auth),
+        }
+        programs = docker("exec", container, "ls", "/opt/venv/bin")
+        assert not re.search(r"^(pytest|mypy|ruff|uv|mkdocs)$", programs, re.MULTILINE)
+        files = docker("exec", container, "find", "/opt", "-name", "*fastship*")
+        assert files == ""
     finally:
         docker("rm", "--force", "--volumes", container)
+
+
+def commands_of(container: str) -> set[str]:
+    """Return the commands that the program in a container lists."""
+    output = docker("exec", container, "acme-orders", "--help")
+    return set(re.findall(r"^│ ([a-z]+) ", output.partition("Commands")[2], re.MULTILINE))
 
 
 def wait_until_healthy(container: str) -> None:
@@ -180,7 +243,9 @@ def wait_until_healthy(container: str) -> None:
 @full
 def test_site_image(located: Project) -> None:
     image = f"{located.path.name}:docs"
-    located.run("docker", "build", "--quiet", "--file", "Dockerfile.docs", "--tag", image, ".")
+    located.run(
+        "docker", "build", "--quiet", "--file", "deploy/Dockerfile.docs", "--tag", image, "."
+    )
     container = docker(
         *["run", "--detach", "--publish", "127.0.0.1::8080", "--read-only", "--tmpfs", "/tmp"],  # noqa: S108
         *["--cap-drop", "ALL", image],
@@ -193,16 +258,15 @@ def test_site_image(located: Project) -> None:
         with client:
             assert "Getting started" in client.get("/").text
             missing = client.get("/nowhere/")
-            style = next(iter(Path(located.path).glob("site/**/*.css")), None)
         assert missing.status_code == httpx2.codes.NOT_FOUND
-        assert style is None, "the site was built outside"
+        assert not (located.path / "site").exists()
     finally:
         docker("rm", "--force", container)
         docker("image", "rm", "--force", image)
 
 
 @full
-def test_watch_takes_an_edit_over(located: Project) -> None:
+def test_watch(located: Project) -> None:
     with stack(located) as urls:
         app = urls["app"].removesuffix("/docs")
         watching = subprocess.Popen(
@@ -219,18 +283,20 @@ def test_watch_takes_an_edit_over(located: Project) -> None:
             column = '    price: Mapped[int] = mapped_column(server_default="7")\n'
             models.write_text(models.read_text().replace(title, title + column))
             router = located.path / "src/app/items/router.py"
-            router.write_text(router.read_text().replace('"""Read an item."""', '"""Read one."""'))
+            router.write_text(
+                router.read_text().replace('"""Return one item."""', '"""Another."""')
+            )
 
             deadline = time.monotonic() + 60
-            while "Read one." not in httpx2.get(f"{app}/openapi.json").text:
-                assert time.monotonic() < deadline, "the edit was not taken over"
+            while "Another." not in httpx2.get(f"{app}/openapi.json").text:
+                assert time.monotonic() < deadline, "the edit was not copied"
                 time.sleep(0.2)
         finally:
             watching.terminate()
             watching.wait()
             assert watching.stdout
             watching.stdout.close()
-        # What was written in the container belongs into git out here.
+        # The container writes the migration into the checkout.
         [migration] = (located.path / "src/app/migrations/versions").glob("2*.py")
         assert "add_price_to_items" in migration.name
         assert migration.owner() == located.path.owner()

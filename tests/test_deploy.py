@@ -1,4 +1,4 @@
-"""Deploying for real, on this machine's engine: what is served meanwhile, and when it goes wrong."""
+"""Deployments to the Docker engine of this machine, successful and failed ones."""
 
 import re
 import shutil
@@ -16,6 +16,7 @@ from tests.conftest import Render
 from tests.containers import docker, require_docker
 from tests.project import Project
 from tests.running import Application, free_port
+from tests.test_containers import PRODUCTION
 from tests.test_running import ITEMS
 from tests.variants import FULL
 
@@ -43,10 +44,10 @@ async def slow(seconds: float) -> float:
 
 
 class Server:
-    """A project that is deployed here.
+    """A project that is deployed to this machine.
 
     Args:
-        project: Under git.
+        project: The project. It is a git repository.
     """
 
     def __init__(self, project: Project) -> None:
@@ -57,12 +58,11 @@ class Server:
         return self.project.uv_run(SLUG, "deploy", *options, check=check)
 
     def compose(self, *command: str, check: bool = True) -> str:
-        file = ["--env-file", ".env.production", "--file", "docker-compose.prod.yml"]
-        return self.project.run("docker", "compose", *file, *command, check=check)
+        return self.project.run("docker", "compose", *PRODUCTION, *command, check=check)
 
     def commit(self) -> None:
         identity = ["-c", "user.name=Ada", "-c", "user.email=ada@example.com"]
-        self.project.run("git", *identity, "commit", "-qam", "a change")
+        self.project.run("git", *identity, "commit", "-qam", "Change")
 
     def edit(self, path: str, change: Callable[[str], str]) -> None:
         """Change a file, and commit it."""
@@ -79,8 +79,8 @@ class Server:
 
     @contextmanager
     def under_load(self) -> Iterator[Counter[str]]:
-        """Have clients write and read all the while; counts what they got."""
-        got: Counter[str] = Counter()
+        """Run clients that write and read; count the status codes and errors."""
+        counts: Counter[str] = Counter()
         over = Event()
         signed_in = self.app.signed_in("load@example.com", register="load" not in self.accounts())
 
@@ -89,20 +89,20 @@ class Server:
                 client.headers["authorization"] = signed_in.headers["authorization"]
                 while not over.is_set():
                     try:
-                        made = client.post(ITEMS, json={"title": "Buy milk"})
-                        got[str(made.status_code)] += 1
-                        if made.is_success:
-                            read = client.get(f"{ITEMS}/{made.json()['id']}")
-                            got[str(read.status_code)] += 1
+                        created = client.post(ITEMS, json={"title": "Buy milk"})
+                        counts[str(created.status_code)] += 1
+                        if created.is_success:
+                            read = client.get(f"{ITEMS}/{created.json()['id']}")
+                            counts[str(read.status_code)] += 1
                     except httpx2.HTTPError as error:
-                        got[type(error).__name__] += 1
+                        counts[type(error).__name__] += 1
                     time.sleep(0.02)
 
         threads = [Thread(target=work) for _ in range(4)]
         for thread in threads:
             thread.start()
         try:
-            yield got
+            yield counts
         finally:
             over.set()
             for thread in threads:
@@ -118,7 +118,7 @@ class Server:
 
 @pytest.fixture(scope="module")
 def server(render: Render, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A first deploy, as far as the README tells it."""
+    """Deploy a project for the first time, as the README describes it."""
     require_docker()
     rendered = render(FULL)
     folder = tmp_path_factory.mktemp("deploy") / SLUG
@@ -130,17 +130,20 @@ def server(render: Render, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     server = Server(project)
     server.commit()
 
-    # It says all that is missing, and makes what it can.
-    said = server.deploy(check=False)
-    assert "Made .env.production, secrets/DATABASE_PASSWORD, secrets/SECRET_KEY." in said
-    for needed in ("DOMAIN", "MAIL_SMTP_URL", "MAIL_SENDER", "MAIL_LINKS_TO"):
-        assert f"  {needed}: is not set" in said
-    assert "Traceback" not in said
-    assert "SECRET_KEY:" not in said
+    # The first attempt creates files, and lists everything that is missing.
+    output = server.deploy(check=False)
+    assert (
+        "Created deploy/production.env, deploy/secrets/DATABASE_PASSWORD, deploy/secrets/SECRET_KEY."
+        in output
+    )
+    for missing in ("DOMAIN", "MAIL_SMTP_URL", "MAIL_SENDER", "MAIL_LINKS_TO"):
+        assert f"  {missing}: is not set" in output
+    assert "Traceback" not in output
+    assert "SECRET_KEY:" not in output
     project.run("git", "diff", "--exit-code")
     http = int(server.app.url.rpartition(":")[2])
-    (folder / ".env.production").write_text(SETTINGS.format(http=http, https=free_port()))
-    (folder / "secrets/MAIL_SMTP_URL").write_text("smtp://nowhere:25\n")
+    (folder / "deploy/production.env").write_text(SETTINGS.format(http=http, https=free_port()))
+    (folder / "deploy/secrets/MAIL_SMTP_URL").write_text("smtp://nowhere:25\n")
 
     steps = server.deploy("--dry-run")
     for step in ("docker build", "once acme-orders db upgrade", "--force-recreate blue"):
@@ -148,7 +151,7 @@ def server(render: Render, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     assert server.running() == set()
 
     try:
-        assert "The new version serves." in server.deploy()
+        assert "The new version is serving." in server.deploy()
         server.edit("src/app/health/router.py", lambda text: text + SLOW)
         with server.app.clients:
             yield server
@@ -159,7 +162,7 @@ def server(render: Render, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         docker("image", "rm", "--force", *names, check=False)
 
 
-def test_what_runs_has_few_rights(server: Server) -> None:
+def test_privileges(server: Server) -> None:
     [container, *_] = server.compose("ps", "--quiet", "blue").split()
 
     assert docker("exec", container, "id", "-u") == "10001"
@@ -167,42 +170,42 @@ def test_what_runs_has_few_rights(server: Server) -> None:
     capabilities = docker("exec", container, "cat", "/proc/1/status")
     assert re.search(r"^CapBnd:\t0+$", capabilities, re.MULTILINE)
     assert re.search(r"^NoNewPrivs:\t1$", capabilities, re.MULTILINE)
-    # Secrets are files, and in no variable.
+    # Secrets are files, not environment variables.
     variables = docker("exec", container, "env")
-    for secret in (server.project.path / "secrets").iterdir():
+    for secret in (server.project.path / "deploy/secrets").iterdir():
         assert secret.read_text().strip() not in variables
     assert "DATABASE_PASSWORD" in docker("exec", container, "ls", "/run/secrets")
 
 
 def test_no_request_is_lost(server: Server) -> None:
-    with server.under_load() as got:
+    with server.under_load() as counts:
         server.deploy()
         assert server.running() == {"green"}
         server.deploy("--rollback")
         assert server.running() == {"blue"}
 
-    assert set(got) == {"201", "200"}
-    assert got.total() > 500
-    assert int(server.sql("SELECT count(*) FROM items")) == got["201"]
+    assert set(counts) == {"201", "200"}
+    assert counts.total() > 500
+    assert int(server.sql("SELECT count(*) FROM items")) == counts["201"]
     server.deploy()
 
 
 def test_slow_request_is_answered(server: Server) -> None:
-    # Longer than the colour goes on serving: it is waited for.
-    took: list[float] = []
+    # The request takes longer than the drain time.
+    answers: list[float] = []
 
-    def ask() -> None:
-        took.append(httpx2.get(f"{server.app.url}/health/slow/14", timeout=40).json())
+    def request() -> None:
+        answers.append(httpx2.get(f"{server.app.url}/health/slow/14", timeout=40).json())
 
-    asking = Thread(target=ask)
-    asking.start()
+    thread = Thread(target=request)
+    thread.start()
     time.sleep(1)
     [before] = server.running()
     server.compose("stop", before)
-    asking.join()
+    thread.join()
     server.compose("start", before)
 
-    assert took == [14]
+    assert answers == [14]
     wait_until_served(server)
 
 
@@ -212,7 +215,7 @@ def wait_until_served(server: Server) -> None:
         if client.get("/health/ready").is_success:
             return
         time.sleep(0.5)
-    pytest.fail("nothing is served")
+    pytest.fail("not ready")
 
 
 MIGRATION = '''"""fails."""
@@ -235,16 +238,16 @@ def downgrade() -> None:
 '''
 
 
-def breaks_migrations(project: Path) -> None:
+def break_migrations(project: Path) -> None:
     (project / "src/app/migrations/versions/fails.py").write_text(MIGRATION)
 
 
-def crashes(project: Path) -> None:
+def crash(project: Path) -> None:
     main = project / "src/app/main.py"
-    main.write_text(main.read_text() + '\nraise RuntimeError("no such luck")\n')
+    main.write_text(main.read_text() + '\nraise RuntimeError("broken")\n')
 
 
-def is_never_ready(project: Path) -> None:
+def never_be_ready(project: Path) -> None:
     main = project / "src/app/main.py"
     before = "    app.state.readiness_checks = {}\n"
     text = main.read_text()
@@ -255,57 +258,57 @@ def is_never_ready(project: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("break_it", "said", "patience"),
+    ("change", "message", "timeout"),
     [
-        (breaks_migrations, "The migration failed", "60"),
-        (crashes, "no such luck", "60"),
-        (is_never_ready, '/health/ready: {"status":"unavailable"', "30"),
+        (break_migrations, "The migration failed.", "60"),
+        (crash, "RuntimeError: broken", "60"),
+        (never_be_ready, '/health/ready: {"status":"unavailable"', "30"),
     ],
     ids=["migration", "crash", "never ready"],
 )
-def test_old_version_serves_on(
-    server: Server, break_it: Callable[[Path], None], said: str, patience: str
+def test_failed_deployment(
+    server: Server, change: Callable[[Path], None], message: str, timeout: str
 ) -> None:
     before = server.running()
-    break_it(server.project.path)
+    change(server.project.path)
     try:
-        with server.under_load() as got:
-            output = server.deploy("--dirty", "--patience", patience, check=False)
+        with server.under_load() as counts:
+            output = server.deploy("--dirty", "--timeout", timeout, check=False)
     finally:
         server.project.run("git", "checkout", "-q", ".")
         server.project.run("git", "clean", "-fdq")
 
-    assert said in output
-    assert "What served before serves on." in output
-    assert "Traceback (most recent call last)" not in output.partition("Its log ends with")[0]
-    assert set(got) == {"201", "200"}
+    assert message in output
+    assert "The previous version is still serving." in output
+    assert "Traceback (most recent call last)" not in output.partition("The end of its log")[0]
+    assert set(counts) == {"201", "200"}
     assert server.running() == before
     assert "half" not in server.sql("\\dt")
 
 
-def test_uncommitted_changes_are_refused(server: Server) -> None:
+def test_uncommitted_changes(server: Server) -> None:
     readme = server.project.path / "README.md"
     readme.write_text(readme.read_text() + "More.\n")
     output = server.deploy(check=False)
     server.project.run("git", "checkout", "-q", ".")
 
-    assert "Not everything is committed" in output
+    assert "There are uncommitted changes (git status)." in output
 
 
 def test_backup_and_restore(server: Server, tmp_path: Path) -> None:
     client = server.app.signed_in("ada@example.com", register=True)
     kept = client.post(ITEMS, json={"title": "Buy milk"}).json()
     file = str(tmp_path / "all.dump")
-    everything = "SELECT * FROM items ORDER BY id"
-    before = server.sql(everything)
+    query = "SELECT * FROM items ORDER BY id"
+    before = server.sql(query)
 
     server.project.uv_run(SLUG, "db", "backup", file, "--production")
     client.post(ITEMS, json={"title": "Buy bread"})
     client.delete(f"{ITEMS}/{kept['id']}")
-    assert server.sql(everything) != before
+    assert server.sql(query) != before
     server.project.uv_run(SLUG, "db", "restore", file, "--production", "--yes")
 
-    assert server.sql(everything) == before
+    assert server.sql(query) == before
     assert client.get(ITEMS).json()["data"] == [kept]
-    # And the daily ones come by themselves.
+    # A container makes one every day.
     assert ".dump" in server.compose("exec", "--no-TTY", "backup", "ls", "/backups")

@@ -1,6 +1,7 @@
-"""What may be answered, and what happens when it may not."""
+"""The questions: valid and invalid answers, defaults, and messages."""
 
 import ast
+import functools
 import keyword
 import re
 import subprocess
@@ -17,52 +18,72 @@ from tests.conftest import ROOT
 from tests.project import Project
 from tests.variants import FULL
 
+PROGRAMS = {
+    "app",
+    "bash",
+    "cd",
+    "copier",
+    "docker",
+    "git",
+    "make",
+    "node",
+    "npm",
+    "pip",
+    "psql",
+    "py",
+    "python",
+    "python3",
+    "sh",
+    "src",
+    "test",
+    "tests",
+    "time",
+}
+
 
 def copy(destination: Path, **answers: object) -> None:
-    # Without `unsafe`: it would fail if a person needed --trust.
+    # Without `unsafe`, rendering fails if the template requires --trust.
     run_copy(str(ROOT), destination, data=answers, defaults=True, quiet=True, vcs_ref="HEAD")
 
 
-class TestBadAnswer:
+class TestInvalidAnswer:
     @pytest.mark.parametrize(
-        ("question", "answer", "sentence"),
+        ("question", "answer", "message"),
         [
-            ("project_name", "", "Give the project a name."),
-            ("project_name", "   ", "Give the project a name."),
-            ("project_name", "x" * 200, "Keep the name under 100 characters."),
+            ("project_name", "", "Enter a name."),
+            ("project_name", "   ", "Enter a name."),
+            ("project_name", "x" * 200, "Use at most 100 characters."),
             ("project_name", 'Say "hi"', "without quotation marks"),
-            ("project_name", "a\nb", "on one line"),
+            ("project_name", "a\nb", "Use one line"),
             ("project_name", "{{ 7 * 7 }}", "braces"),
-            ("project_slug", "class", "class is a word of Python"),
-            ("project_slug", "app", "app is a word"),
-            ("project_slug", "fastapi", "fastapi is a word"),
+            ("project_slug", "class", "class is the name of a Python keyword"),
+            ("project_slug", "app", "app is the name of"),
+            ("project_slug", "fastapi", "fastapi is the name of"),
             ("project_slug", "my app", "lower-case letters"),
             ("project_slug", "1st", "lower-case letters"),
             ("project_slug", "Ünï", "lower-case letters"),
             ("project_slug", "-x", "lower-case letters"),
-            ("project_slug", "x" * 51, "under 50 characters"),
+            ("project_slug", "x" * 51, "at most 50 characters"),
             ("project_description", 'the "best"', "without quotation marks"),
             ("project_description", "x" * 201, "at most 200"),
             ("author_name", "", "1 to 100 characters"),
-            ("author_email", "ada", "no e-mail address"),
-            ("author_email", "ada@localhost", "no e-mail address"),
-            ("github_owner", "-acme", "A GitHub name"),
+            ("author_email", "ada", "not a valid email address"),
+            ("author_email", "ada@localhost", "not a valid email address"),
+            ("github_owner", "-acme", "at most 39 letters"),
             ("license", "GPL", "not in"),
             ("python_version", "3.11", "not in"),
         ],
     )
-    def test_gets_a_sentence_and_nothing_is_written(
-        self, tmp_path: Path, question: str, answer: str, sentence: str
-    ) -> None:
+    def test_message(self, tmp_path: Path, question: str, answer: str, message: str) -> None:
         with pytest.raises((CopierError, ValueError)) as caught:
             copy(tmp_path / "new", **{question: answer})
 
-        assert sentence in str(caught.value)
+        assert message in str(caught.value)
         assert question in str(caught.value)
         assert not (tmp_path / "new").exists()
 
     def test_accounts_without_database(self, tmp_path: Path) -> None:
-        with pytest.raises(ValueError, match="switch database on too"):
+        with pytest.raises(ValueError, match="Accounts require PostgreSQL"):
             copy(tmp_path / "new", database=False, auth=True)
 
     def test_on_the_command_line(self, tmp_path: Path) -> None:
@@ -77,7 +98,7 @@ class TestBadAnswer:
         assert not (tmp_path / "new").exists()
 
 
-class TestGoodAnswer:
+class TestValidAnswer:
     @pytest.mark.parametrize(
         "answers",
         [
@@ -90,9 +111,7 @@ class TestGoodAnswer:
         ],
         ids=lambda answers: "-".join(answers.values())[:30],
     )
-    def test_gives_files_that_are_well_formed_and_formatted(
-        self, tmp_path: Path, answers: dict[str, str]
-    ) -> None:
+    def test_files_are_valid_and_formatted(self, tmp_path: Path, answers: dict[str, str]) -> None:
         copy(tmp_path / "new", **answers)
 
         project = tomllib.loads((tmp_path / "new/pyproject.toml").read_text())["project"]
@@ -106,19 +125,19 @@ class TestGoodAnswer:
             subprocess.run(
                 [sys.executable, "-m", "ruff", *command, "."], cwd=tmp_path / "new", check=True
             )
-        # What is asked for in pyproject.toml is what LICENSE says.
+        # pyproject.toml names the license of LICENSE.
         licenses = {"MIT": "MIT License", "Apache-2.0": "Apache License"}
         license_text = (tmp_path / "new/LICENSE").read_text()
         expected = licenses.get(str(project["license"]), "All rights reserved.")
         assert expected in license_text
 
-    def test_slug_is_made_from_the_name(self, tmp_path: Path) -> None:
+    def test_default_slug(self, tmp_path: Path) -> None:
         copy(tmp_path / "new", project_name="  The Big (New) Thing! ")
 
         text = (tmp_path / "new/pyproject.toml").read_text()
         assert tomllib.loads(text)["project"]["name"] == "the-big-new-thing"
 
-    def test_name_is_made_from_the_folder(self, tmp_path: Path) -> None:
+    def test_default_name(self, tmp_path: Path) -> None:
         copy(tmp_path / "acme-orders")
 
         answers = yaml.safe_load((tmp_path / "acme-orders/.copier-answers.yml").read_text())
@@ -126,11 +145,11 @@ class TestGoodAnswer:
         assert answers["project_slug"] == "acme-orders"
 
 
-def test_destination_that_is_not_empty_is_not_overwritten(tmp_path: Path) -> None:
+def test_existing_files_are_not_overwritten(tmp_path: Path) -> None:
     (tmp_path / "README.md").write_text("mine\n")
     (tmp_path / "pyproject.toml").write_text("mine = true\n")
 
-    # As on a terminal that nobody sits at: Copier asks before it overwrites.
+    # Without a terminal, Copier cannot ask, so it fails.
     done = subprocess.run(
         [sys.executable, "-m", "copier", "copy", "--defaults", "--vcs-ref", "HEAD", str(ROOT), "."],
         cwd=tmp_path, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL,
@@ -142,7 +161,7 @@ def test_destination_that_is_not_empty_is_not_overwritten(tmp_path: Path) -> Non
 
 
 class TestSettingsOfCopier:
-    def test_nothing_needs_trust(self) -> None:
+    def test_no_trust_required(self) -> None:
         content = yaml.safe_load((ROOT / "copier.yml").read_text())
 
         assert not {"_tasks", "_migrations", "_jinja_extensions"} & set(content)
@@ -161,16 +180,25 @@ class TestSettingsOfCopier:
         validator = str(questions["project_slug"]["validator"])
         reserved = set(re.search(r"in '([^']*)'\.split", validator)[1].split())  # type: ignore[index]
         copy(tmp_path / "new", **FULL.answers)
-        text = (tmp_path / "new/pyproject.toml").read_text()
-        groups = tomllib.loads(text)["dependency-groups"].values()
-        wanted = [*tomllib.loads(text)["project"]["dependencies"], *(d for g in groups for d in g)]
+        dependencies: list[str] = []
+        for file in ("pyproject.toml", "tooling/pyproject.toml"):
+            content = tomllib.loads((tmp_path / "new" / file).read_text())
+            dependencies += content["project"]["dependencies"]
+            for table in ("dependency-groups", "project.optional-dependencies"):
+                found = functools.reduce(
+                    lambda part, key: part.get(key, {}), table.split("."), content
+                )
+                dependencies += [name for group in found.values() for name in group]
 
-        names = {re.split(r"[^A-Za-z0-9-]", dependency)[0] for dependency in wanted}
-        assert names <= reserved
-        assert {word.lower() for word in keyword.kwlist} <= reserved
+        names = {re.split(r"[^A-Za-z0-9-]", dependency)[0] for dependency in dependencies}
+        keywords = {word.lower() for word in keyword.kwlist}
+        # A project with one of these names could not be installed, or would hide a program.
+        # The indirect dependencies are reserved too, as far as they are known.
+        assert names | keywords | PROGRAMS <= reserved
+        assert {"starlette", "pydantic-core"} <= reserved
 
 
-def test_no_jinja_extension_is_loaded_to_render(tmp_path: Path) -> None:
+def test_no_jinja_extensions(tmp_path: Path) -> None:
     script = (
         "import sys; from copier import run_copy;"
         f"run_copy({str(ROOT)!r}, {str(tmp_path / 'new')!r}, defaults=True, quiet=True, vcs_ref='HEAD');"
@@ -180,7 +208,7 @@ def test_no_jinja_extension_is_loaded_to_render(tmp_path: Path) -> None:
     subprocess.run([sys.executable, "-W", "ignore", "-c", script], check=True)
 
 
-def test_python_templates_are_few_and_python_where_they_lie() -> None:
+def test_python_templates_are_valid_python() -> None:
     templates = list((ROOT / "template").rglob("*.py.jinja"))
 
     assert 0 < len(templates) <= 10
@@ -188,7 +216,7 @@ def test_python_templates_are_few_and_python_where_they_lie() -> None:
         ast.parse(path.read_text(), filename=str(path))
 
 
-def test_message_names_the_next_command(tmp_path: Path) -> None:
+def test_message_after_copy(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "copier", "copy", "--defaults", "--vcs-ref", "HEAD", str(ROOT), str(tmp_path / "my-shop")],
         capture_output=True, text=True, check=True,
@@ -197,7 +225,7 @@ def test_message_names_the_next_command(tmp_path: Path) -> None:
     assert "uv run my-shop dev" in done.stderr
 
 
-def test_answers_are_kept_for_updates(tmp_path: Path) -> None:
+def test_answers_file(tmp_path: Path) -> None:
     copy(tmp_path / "new", redis=False)
 
     answers = yaml.safe_load((tmp_path / "new/.copier-answers.yml").read_text())

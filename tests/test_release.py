@@ -1,4 +1,4 @@
-"""A release brings a lock: what was tested is what people get."""
+"""A release of the template contains the lock file that was tested."""
 
 import re
 import subprocess
@@ -19,14 +19,14 @@ import make_lock
 
 
 def packages(lock: str) -> list[str]:
-    """Give what a lock says, whatever the order: the project's own name is anywhere in it."""
+    """Return the packages of a lock file in a fixed order, which otherwise depends on the project's name."""
     return sorted(part.strip() for part in lock.split("[[package]]\n"))
 
 
 @pytest.fixture
 def locks(tmp_path: Path) -> dict[make_lock.Answers, str]:
-    """The locks that uv makes, of each variant; what renders them is in `uv.lock.jinja` beside it."""
-    # One Python: uv needs each that it locks for.
+    """Return the lock file of each variant, and write the template that renders them."""
+    # One Python version: uv requires an installation of each.
     return make_lock.main(tmp_path / "uv.lock.jinja", (PYTHON,))
 
 
@@ -37,7 +37,7 @@ def release(
     tools: Path,  # noqa: F811
     tmp_path: Path,
 ) -> Path:
-    """This repository with a release, made by the workflow's own steps."""
+    """Return a remote with a release, created by the steps of the workflow."""
     assert len(locks) >= len(VARIANTS)
     (template / "template/uv.lock.jinja").write_bytes((tmp_path / "uv.lock.jinja").read_bytes())
     remote = tmp_path / "remote.git"
@@ -65,11 +65,11 @@ def test_release(release: Path, locks: dict[make_lock.Answers, str], tmp_path: P
         assert packages(released) == packages(own)
         assert not re.search(r"{[{%]", released)
 
-    # Straight after a plain copy, and the user's own lock is the user's.
+    # The lock file works right after the copy. An update keeps that of the user.
     full = Project(tmp_path / str(FULL), {})
     full.run("uv", "sync", "--locked", "--quiet")
     commit(full.path, "rendered")
-    (full.path / "uv.lock").write_text("mine\n")
+    (full.path / "uv.lock").write_text("edited\n")
     commit(full.path, "another lock")
     run_update(full.path, defaults=True, overwrite=True, quiet=True)
-    assert (full.path / "uv.lock").read_text() == "mine\n"
+    assert (full.path / "uv.lock").read_text() == "edited\n"

@@ -1,4 +1,4 @@
-"""A person's first minutes: `dev` in a fresh folder, and what may go wrong."""
+"""`dev` and `serve` as a new user runs them."""
 
 import re
 import socket
@@ -13,7 +13,7 @@ import pytest
 
 from tests.project import Project
 from tests.running import dev, free_port, listens
-from tests.variants import BARE, FULL, MIXED, Variant
+from tests.variants import BARE, FULL, MIXED
 
 ITEMS = "/api/v1/items"
 
@@ -22,53 +22,50 @@ full = pytest.mark.parametrize("variant", [FULL], ids=str)
 
 @full
 def test_first_day(fresh: Project) -> None:
-    # With an environment of its own, as a person has it.
-    fresh = Project(fresh.path, {})
+    fresh = Project(fresh.path, {})  # with a virtual environment of its own
 
-    # From nothing to the first row,
+    # From an empty folder to the first row.
     with dev(fresh) as app:
         assert "x-request-id" in app.client().get(ITEMS).headers
         client = app.signed_in("ada@example.com", register=True)
         item = client.post(ITEMS, json={"title": "Buy milk"}).raise_for_status().json()
         ready = client.get("/health/ready").json()
-    # The mail is in the log and in a folder, to be looked at.
+    # The email is logged, and stored in a folder.
     assert (
-        "Confirm your e-mail address"
-        in next((fresh.path / ".dev/mails").glob("*.html")).read_text()
+        "Confirm your email address" in next((fresh.path / ".dev/mails").glob("*.html")).read_text()
     )
     assert "/verify-email?token=" in app.output
     assert ready == {"status": "ok", "checks": {"database": "ok", "redis": "ok"}}
-    assert "Made .env from .env.example." in app.output
+    assert "Created .env from .env.example." in app.output
     assert app.output.rstrip().endswith("Stopped.")
     assert app.process.returncode == 0
     port = int(re.search(r"PostgreSQL at 127\.0\.0\.1:(\d+)/app", app.output)[1])  # type: ignore[index]
-    assert not listens(port), "PostgreSQL outlives `dev`"
+    assert not listens(port), "PostgreSQL is still running"
     secrets = (fresh.path / ".env").read_text()
     assert "change-me" not in secrets.replace("`change-me`", "")
     assert stat.S_IMODE((fresh.path / ".env").stat().st_mode) == 0o600
 
-    # a stop, a start, and it is still there, under the same secret,
+    # After a restart, data and secrets are unchanged.
     with dev(fresh) as app:
         client = app.signed_in("ada@example.com", register=False)
         assert client.get(f"{ITEMS}/{item['id']}").json() == item
 
-        # with tests beside it, which leave it alone.
+        # Tests do not touch the development data.
         fresh.uv_run("pytest", "-q", "tests/items", "tests/test_database.py")
         assert client.get(ITEMS).json()["data"] == [item]
-    assert "Made .env" not in app.output
+    assert "Created .env" not in app.output
     assert (fresh.path / ".env").read_text() == secrets
     assert (fresh.path / "uv.lock").exists()
 
 
 @pytest.mark.parametrize("variant", [BARE, MIXED], ids=str)
-def test_without_accounts(fresh: Project, variant: Variant) -> None:
+def test_without_accounts(fresh: Project) -> None:
     with dev(fresh) as app:
         client = app.client()
         created = client.post(ITEMS, json={"title": "Buy milk"}).raise_for_status().json()
         listed = client.get(ITEMS).json()["data"]
 
     assert listed == [created]
-    assert ("data is kept in memory" in app.output) is not variant.database
 
 
 @full
@@ -76,45 +73,57 @@ def test_restarts_when_the_code_changes(fresh: Project) -> None:
     with dev(fresh) as app:
         client = app.client()
         router = fresh.path / "src/app/items/router.py"
-        router.write_text(router.read_text().replace('"""Read an item."""', '"""Read one."""'))
+        router.write_text(
+            router.read_text().replace('"""Return one item."""', '"""Return an item."""')
+        )
 
         deadline = time.monotonic() + 30
         while time.monotonic() < deadline:
             if client.get("/health/live").is_success:
                 schema = client.get("/openapi.json").json()
-                if schema["paths"][f"{ITEMS}/{{item_id}}"]["get"]["description"] == "Read one.":
+                if (
+                    schema["paths"][f"{ITEMS}/{{item_id}}"]["get"]["description"]
+                    == "Return an item."
+                ):
                     break
             time.sleep(0.1)
         else:
-            pytest.fail("still the old code after 30 seconds")
+            pytest.fail("the old code is still running after 30 seconds")
+
+
+@pytest.mark.parametrize("variant", [BARE], ids=str)
+def test_port_of_the_settings(fresh: Project) -> None:
+    port = free_port()
+    with dev(fresh, port=port, option=False, APP_PORT=str(port)) as app:
+        assert app.url.endswith(f":{port}")
 
 
 @full
-def test_one_at_a_time(fresh: Project) -> None:
+def test_second_dev(fresh: Project) -> None:
     with dev(fresh) as app:
         second = fresh.uv_run("acme-orders", "dev", "--port", str(free_port()), check=False)
 
-    assert "dev already runs in this folder" in second
+    assert "dev is already running in this folder" in second
     assert app.url in second
     assert "Traceback" not in second
 
 
 @full
-def test_taken_port(fresh: Project) -> None:
+def test_used_port(fresh: Project) -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
         port = other.getsockname()[1]
-        said = fresh.uv_run("acme-orders", "dev", "--port", str(port), check=False)
+        output = fresh.uv_run("acme-orders", "dev", "--port", str(port), check=False)
 
-    assert f"Cannot listen on 127.0.0.1:{port}" in said
-    assert f"--port {port + 1}" in said
-    assert "Traceback" not in said
+    assert f"Cannot listen on 127.0.0.1:{port}" in output
+    assert f"--port {port + 1}" in output
+    assert "Traceback" not in output
 
 
 @full
-def test_database_that_is_restarted_under_load(fresh: Project) -> None:
-    cluster = "from app.cli.postgres import find_cluster; find_cluster()"
+def test_database_restart_under_load(fresh: Project) -> None:
+    cluster = "from fastship_tooling.database.postgres import find_cluster; find_cluster()"
     codes: Counter[int] = Counter()
     written: list[str] = []
     stopping = Event()
@@ -149,21 +158,21 @@ def test_database_that_is_restarted_under_load(fresh: Project) -> None:
 
 
 @full
-class TestFaultySettings:
-    """One clear line each, an exit code that is not 0, and no traceback."""
+class TestInvalidSettings:
+    """The output is one clear line each without a traceback, and the exit code is not 0."""
 
     @staticmethod
     def fails(project: Project, *command: str, **variables: str) -> list[str]:
-        said = project.run(
+        output = project.run(
             "sh", "-c", f"uv run --quiet acme-orders {' '.join(command)} && echo succeeded",
             check=False, **variables,
         )  # fmt: skip
-        assert "succeeded" not in said
-        assert "Traceback" not in said
-        return said.splitlines()
+        assert "succeeded" not in output
+        assert "Traceback" not in output
+        return output.splitlines()
 
     @pytest.mark.parametrize("command", [["dev"], ["serve"], ["db", "upgrade"]], ids=" ".join)
-    def test_database_that_does_not_answer(self, fresh: Project, command: list[str]) -> None:
+    def test_unavailable_database(self, fresh: Project, command: list[str]) -> None:
         url = f"postgres://ada:secret@127.0.0.1:{free_port()}/shop"
 
         *_, line = self.fails(
@@ -174,35 +183,38 @@ class TestFaultySettings:
             APP_PORT=str(free_port()),
         )
 
-        assert line.startswith("Cannot connect to DATABASE_URL (127.0.0.1:")
+        assert line.startswith("Cannot connect to the database at 127.0.0.1:")
         assert "secret" not in line
+        # A server must not become a development environment.
+        assert (fresh.path / ".env").exists() is (command == ["dev"])
 
-    def test_slips_in_env(self, fresh: Project) -> None:
+    def test_typos_in_env_file(self, fresh: Project) -> None:
         (fresh.path / ".env").write_text(
             "APP_ENVIRONMENT=development\nDATABSE_URL=postgres://localhost/x\n"
-            "LOG_LEVEL=chatty\nAPP_COLOUR=red\nAWS_REGION=eu-central-1\n"
+            "LOG_LEVEL=chatty\nAPP_COLOR=red\nAWS_REGION=eu-central-1\n"
         )
 
         lines = self.fails(fresh, "dev", "--port", str(free_port()))
 
-        assert lines[0] == "The settings are not usable:"
-        assert any("DATABSE_URL" in ln and "did you mean DATABASE_URL?" in ln for ln in lines)
+        assert lines[0] == "The settings are invalid:"
+        assert any("DATABSE_URL" in ln and "Did you mean DATABASE_URL?" in ln for ln in lines)
         assert any("LOG_LEVEL" in line and "'DEBUG', 'INFO'" in line for line in lines)
-        assert any("APP_COLOUR" in line for line in lines)
+        assert any("APP_COLOR" in line for line in lines)
         assert not any("AWS_REGION" in line for line in lines)
 
     def test_production_with_defaults(self, fresh: Project) -> None:
         lines = self.fails(fresh, "serve", APP_DEBUG="true")
 
-        faults = {line.split(":")[0].strip() for line in lines[1:]}
-        assert faults == {
+        issues = {line.split(":")[0].strip() for line in lines[1:-1]}
+        assert issues == {
             "APP_DEBUG", "APP_TRUSTED_HOSTS", "DATABASE_URL", "REDIS_URL", "SECRET_KEY",
             "MAIL_LINKS_TO", "MAIL_SENDER", "MAIL_SMTP_URL",
         }  # fmt: skip
+        assert "`uv run acme-orders dev` creates it" in lines[-1]
         assert not (fresh.path / ".env").exists()
 
 
-@pytest.mark.skipif(not Path("/proc").exists(), reason="looks for processes where Linux has them")
+@pytest.mark.skipif(not Path("/proc").exists(), reason="reads /proc")
 @full
 def test_interrupted_start_leaves_nothing_behind(fresh: Project) -> None:
     # SIGTERM to the command alone, as a supervisor or an editor sends it.

@@ -1,4 +1,4 @@
-"""The documentation site as a reader has it: in a browser that reaches this machine alone, and as files."""
+"""The documentation site: in a browser without internet access, and as files."""
 
 import functools
 import http.server
@@ -39,7 +39,7 @@ RUN = {
         *["node", "--input-type=module-typescript", "-e"],
     ],
 }
-"""How a sample of each language is run."""
+"""Command that runs a sample, by language."""
 
 
 class Quiet(http.server.SimpleHTTPRequestHandler):
@@ -49,7 +49,7 @@ class Quiet(http.server.SimpleHTTPRequestHandler):
 
 @contextmanager
 def served(folder: Path, port: int = 0) -> Iterator[str]:
-    """Serve a folder as a plain web server does."""
+    """Serve a folder with a static web server."""
     handler = functools.partial(Quiet, directory=folder)
     with http.server.ThreadingHTTPServer(("127.0.0.1", port), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -69,7 +69,7 @@ BUILT: dict[Variant, Project] = {}
 
 @pytest.fixture
 def built(render: Render, variant: Variant, tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """The variant with its site, built once a worker."""
+    """Return the variant with its site, which is built once per worker."""
     if variant not in BUILT:
         rendered = render(variant)
         folder = tmp_path_factory.mktemp("site") / "acme-orders"
@@ -81,7 +81,7 @@ def built(render: Render, variant: Variant, tmp_path_factory: pytest.TempPathFac
 
 
 def run_samples(project: Project, names: list[str], **known: str) -> None:
-    """Run the samples of operations, in order; what one answers is known to the next."""
+    """Run the samples of operations, in order. Values of a response are variables of the next ones."""
     found = project.samples()
     for name in names:
         for language, command in RUN.items():
@@ -101,32 +101,32 @@ def run_samples(project: Project, names: list[str], **known: str) -> None:
 
 @documented
 def test_samples_work(fresh: Project, variant: Variant) -> None:
-    names = ["items.create", "items.list", "items.read", "items.update", "health.ready"]
+    names = ["items.create", "items.list", "items.get", "items.update", "health.ready"]
     if variant.auth:
-        names = ["auth.register", "auth.create_token", "auth.read_me", *names]
+        names = ["auth.register", "auth.create_token", "auth.get_me", *names]
     with dev(fresh, AUTH_RATE_LIMITS="false") as app:
         known = {"API": app.url, "USERNAME": "ada@example.com", "PASSWORD": "correct horse battery"}
         run_samples(fresh, names, **known)
 
 
 def ask(page: Page, question: str) -> list[str]:
-    """Type a question into the search; give what is suggested by meaning."""
+    """Type a question into the search. Return the links of the suggestions."""
     field = page.locator("[data-md-component=search-query]")
     field.click()
     field.fill(question)
-    page.locator(".meaning a").first.wait_for()
-    return [str(link.get_attribute("href")) for link in page.locator(".meaning a").all()]
+    page.locator(".suggestions a").first.wait_for()
+    return [str(link.get_attribute("href")) for link in page.locator(".suggestions a").all()]
 
 
 @documented
 def test_in_a_browser(built: Project, variant: Variant, browser: Browser) -> None:  # noqa: F811
     with served(built.path / "site") as url:
-        page, trouble = offline_page(browser, url)
+        page, errors = offline_page(browser, url)
         page.goto(url)
         assert page.title() == "Acme Orders & Returns"
         page.get_by_role("link", name="Installation").first.wait_for()
 
-        # Plain words are found by the plain search.
+        # Keyword search
         page.locator("[data-md-component=search-query]").click()
         page.locator("[data-md-component=search-query]").press_sequentially("rollback")
         page.locator(".md-search-result__item").first.wait_for()
@@ -135,41 +135,41 @@ def test_in_a_browser(built: Project, variant: Variant, browser: Browser) -> Non
             found = ask(page, "how do users sign in")
             assert "/api/authentication/" in found[0]
 
-        # Every page has a title and a language, every picture a text, and nothing is wider than a phone.
+        # Every page has a title and a language, every image has a text, and the pages fit on a phone.
         page.set_viewport_size({"width": 400, "height": 800})
         for path in sorted((built.path / "site").rglob("index.html")):
             page.goto(f"{url}/{path.parent.relative_to(built.path / 'site').as_posix()}/")
             assert page.title(), path
             assert page.locator("html").get_attribute("lang") == "en"
-            # Swagger UI brings its own.
+            # Swagger UI has its own headings.
             assert page.locator("h1:not(#live h1)").count() == 1, path
             assert page.locator("img:not([alt])").count() == 0, path
             width = page.evaluate("document.documentElement.scrollWidth")
             assert width <= 400, (path, width)
-        assert trouble == []
+        assert errors == []
 
 
 @full
-def test_colours(built: Project, browser: Browser) -> None:  # noqa: F811
+def test_contrast(built: Project, browser: Browser) -> None:  # noqa: F811
     with served(built.path / "site") as url:
-        page, trouble = offline_page(browser, url)
+        page, errors = offline_page(browser, url)
         page.goto(f"{url}/examples/basic/")
         light = page.evaluate(CONTRAST)
         page.locator("form[data-md-component=palette] label:not([hidden])").first.click()
         page.wait_for_function("document.body.dataset.mdColorScheme === 'slate'")
-        page.wait_for_timeout(500)  # the colours fade
+        page.wait_for_timeout(500)  # the colors fade
         dark = page.evaluate(CONTRAST)
 
     for contrast in (*light.values(), *dark.values()):
         assert contrast >= 4.5, (light, dark)  # WCAG 2, AA
-    assert trouble == []
+    assert errors == []
 
 
 CONTRAST = """() => {
   const canvas = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
-  const rgba = (colour, under) => {
+  const rgba = (color, under) => {
     canvas.fillStyle = under; canvas.fillRect(0, 0, 1, 1);
-    canvas.fillStyle = colour; canvas.fillRect(0, 0, 1, 1);
+    canvas.fillStyle = color; canvas.fillRect(0, 0, 1, 1);
     return [...canvas.getImageData(0, 0, 1, 1).data].slice(0, 3);
   };
   const light = (channels) => {
@@ -187,7 +187,7 @@ CONTRAST = """() => {
 
 
 @full
-def test_suggestions_by_meaning(built: Project, browser: Browser) -> None:  # noqa: F811
+def test_suggestions(built: Project, browser: Browser) -> None:  # noqa: F811
     with served(built.path / "site") as url:
         page, _ = offline_page(browser, url)
         page.goto(url)
@@ -197,11 +197,11 @@ def test_suggestions_by_meaning(built: Project, browser: Browser) -> None:  # no
         }
 
     assert sum(hits.values()) >= LEAST_HITS, hits
-    assert (built.path / "site/assets/meaning.json").stat().st_size < 350_000
+    assert (built.path / "site/assets/semantic-search.json").stat().st_size < 400_000
 
 
 @full
-def test_trying_out(fresh: Project, browser: Browser) -> None:  # noqa: F811
+def test_try_it_out(fresh: Project, browser: Browser) -> None:  # noqa: F811
     with dev(fresh) as app:
         (fresh.path / "mkdocs.yml").write_text(
             (fresh.path / "mkdocs.yml")
@@ -227,7 +227,7 @@ def test_trying_out(fresh: Project, browser: Browser) -> None:  # noqa: F811
 
 
 @full
-def test_served_site_follows_the_code(built: Project) -> None:
+def test_serve(built: Project) -> None:
     port = free_port()
     router = built.path / "src/app/items/router.py"
     before = router.read_text()
@@ -238,21 +238,21 @@ def test_served_site_follows_the_code(built: Project) -> None:
     )  # fmt: skip
     page = httpx2.Client(base_url=f"http://127.0.0.1:{port}", timeout=60)
 
-    def until(words: str) -> None:
+    def wait_for(text: str) -> None:
         deadline = time.monotonic() + 90
         while time.monotonic() < deadline:
             try:
-                if words in page.get("/api/endpoints/").text:
+                if text in page.get("/api/endpoints/").text:
                     return
             except httpx2.TransportError:
                 pass
             time.sleep(0.5)
-        pytest.fail(f"the site does not say: {words}")
+        pytest.fail(f"the site does not contain: {text}")
 
     try:
-        until("Read an item.")
-        router.write_text(before.replace("Read an item.", "Read one of the items."))
-        until("Read one of the items.")
+        wait_for("Return one item.")
+        router.write_text(before.replace("Return one item.", "Return one of the items."))
+        wait_for("Return one of the items.")
     finally:
         os.killpg(serving.pid, signal.SIGTERM)
         serving.wait()
@@ -269,9 +269,9 @@ def test_versions(built: Project, browser: Browser, tmp_path: Path) -> None:  # 
     names = ("GIT_AUTHOR_NAME", "GIT_COMMITTER_NAME", "GIT_AUTHOR_EMAIL", "GIT_COMMITTER_EMAIL")
     who = dict.fromkeys(names, "ada@example.com")
 
-    shown = built.uv_run("acme-orders", "docs", "deploy", "1.0", "--dry-run", check=True, **who)
-    assert "1.0/index.html" in shown
-    assert "Would push 1.0 to origin/gh-pages. Nothing was." in shown
+    output = built.uv_run("acme-orders", "docs", "deploy", "1.0", "--dry-run", check=True, **who)
+    assert "1.0/index.html" in output
+    assert "Dry run: 1.0 was not pushed to origin/gh-pages." in output
     assert built.run("git", "ls-remote", "origin") == ""
     assert "gh-pages" not in built.run("git", "branch")
 
@@ -280,7 +280,7 @@ def test_versions(built: Project, browser: Browser, tmp_path: Path) -> None:  # 
     pages = tmp_path / "pages"
     subprocess.run(["git", "clone", "-q", "-b", "gh-pages", remote, pages], check=True)
     with served(pages) as url:
-        page, trouble = offline_page(browser, url)
+        page, errors = offline_page(browser, url)
         page.goto(url)
         page.wait_for_url(f"{url}/latest/")
         selector = page.locator(".md-version")
@@ -288,7 +288,7 @@ def test_versions(built: Project, browser: Browser, tmp_path: Path) -> None:  # 
         assert selector.locator(".md-version__link").all_text_contents() == ["1.1", "1.0"]
         page.goto(f"{url}/1.0/")
         assert ask(page, "put it in production")[0].startswith(f"{url}/1.0/")
-        assert trouble == []
+        assert errors == []
     assert (pages / "1.1/llms.txt").exists()
 
 
@@ -306,7 +306,7 @@ def test_export(built: Project) -> None:
         assert wanted in str(headings) + str(pdf.outline)
     assert "Contents" in text
     assert "deploy --host ssh://root@example.com" in text
-    # Links lead to places within.
+    # Links between pages become links inside the document.
     assert sum(len(page.get("/Annots", [])) for page in pdf.pages) > 30
 
     with ZipFile(built.path / "dist/docs.epub") as book:
@@ -324,7 +324,7 @@ def test_export(built: Project) -> None:
 
 
 @full
-def test_for_assistants(built: Project) -> None:
+def test_llms_txt(built: Project) -> None:
     site = built.path / "site"
     listed = re.findall(r"^- \[.+\]\((.+)\)$", (site / "llms.txt").read_text(), re.MULTILINE)
 
@@ -335,8 +335,8 @@ def test_for_assistants(built: Project) -> None:
 
 
 @full
-def test_zensical_builds_it_too(built: Project, tmp_path: Path) -> None:
-    # The successor of the theme. It has no hooks, so that what they add is not there.
+def test_zensical(built: Project, tmp_path: Path) -> None:
+    # The successor of the theme. It has no hooks, so their additions are missing.
     zensical = os.environ.get("ZENSICAL", "zensical==0.0.73")
     shutil.copytree(built.path, tmp_path / "acme-orders", ignore=shutil.ignore_patterns("site"))
     other = Project(tmp_path / "acme-orders", built.environment)

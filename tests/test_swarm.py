@@ -1,4 +1,4 @@
-"""Deploying to Docker Swarm: one machine of it, this one. Its virtual addresses are not looked at."""
+"""Deployment to a Docker Swarm with one node: this machine. Its virtual addresses are not tested."""
 
 from collections.abc import Iterator
 
@@ -15,7 +15,7 @@ SLUG = "acme-orders"
 def manager() -> Iterator[None]:
     require_docker()
     if docker("info", "--format", "{{.Swarm.LocalNodeState}}") != "inactive":
-        pytest.skip("this machine is of a swarm already, which is none of the tests' business")
+        pytest.skip("this machine belongs to a swarm")
     docker("swarm", "init", "--advertise-addr", "127.0.0.1")
     yield
     docker("swarm", "leave", "--force")
@@ -29,27 +29,27 @@ def containers() -> list[str]:
 @pytest.mark.parametrize("variant", [BARE], ids=str)
 def test_swarm(fresh: Project) -> None:
     fresh.run("uv", "lock", "--quiet")
-    fresh.uv_run(SLUG, "deploy", "--swarm", "--dirty", check=False)  # makes what is missing
+    fresh.uv_run(SLUG, "deploy", "--swarm", "--dirty", check=False)  # creates files
     settings = "DOMAIN=api.example.com\nHTTP_PORT=0\nREPLICAS=2\n"
-    (fresh.path / ".env.production").write_text(settings)
-    (fresh.path / "secrets/LOG_LEVEL").write_text("WARNING\n")
+    (fresh.path / "deploy/production.env").write_text(settings)
+    (fresh.path / "deploy/secrets/LOG_LEVEL").write_text("WARNING\n")
     try:
-        assert "The new version serves." in fresh.uv_run(SLUG, "deploy", "--swarm", "--dirty")
+        assert "The new version is serving." in fresh.uv_run(SLUG, "deploy", "--swarm", "--dirty")
         serving = containers()
         for container in serving:
             assert "LOG_LEVEL" in docker("exec", container, "ls", "/run/secrets")
             assert '"ok"' in docker("exec", container, "python", "-m", "app.health.probe", "ready")
 
-        # One that does not start: the swarm goes back by itself.
+        # A version that does not start is rolled back.
         main = fresh.path / "src/app/main.py"
         good = main.read_text()
-        main.write_text(good + '\nraise RuntimeError("no such luck")\n')
+        main.write_text(good + '\nraise RuntimeError("broken")\n')
         output = fresh.uv_run(SLUG, "deploy", "--swarm", "--dirty", check=False)
-        assert "the swarm has gone back to the old one" in output
-        assert "no such luck" in output
+        assert "the swarm has rolled back" in output
+        assert "RuntimeError: broken" in output
         assert containers() == serving
 
-        main.write_text(good.replace('"All about items."', '"Items."'))
+        main.write_text(good.replace('"Items."', '"All items."'))
         fresh.uv_run(SLUG, "deploy", "--swarm", "--dirty")
         fresh.uv_run(SLUG, "deploy", "--swarm", "--rollback")
     finally:

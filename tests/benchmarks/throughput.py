@@ -1,4 +1,4 @@
-"""What a request costs one worker, beside what a bare one costs in the same run."""
+"""CPU time of requests to one worker, compared with a minimal application."""
 
 import subprocess
 import time
@@ -52,19 +52,21 @@ app = Starlette(
 """
 UVICORN = ["uvicorn", "--port", "{port}", "--no-access-log", "--log-level", "warning", "bare:app"]
 PATHS = {"/health/live": 0.45, "/api/v1/items": 0.30, "/api/v1/auth/me": 0.30}
-"""What is asked for, and the share of the bare one's requests that is aimed at."""
+"""Goal for each path: its rate as a share of the rate of the minimal application."""
 
 
 @contextmanager
 def redis(folder: Path) -> Iterator[str]:
-    """Have a Redis run, if this machine has one; gives its URL."""
+    """Run Redis, and return its URL."""
     port = free_port()
     command = ["redis-server", "--port", str(port), "--save", "", "--dir", str(folder)]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
-        while not listens(port):
-            time.sleep(0.05)
-        yield f"redis://127.0.0.1:{port}/0"
-        process.terminate()
+        try:
+            while not listens(port):
+                time.sleep(0.05)
+            yield f"redis://127.0.0.1:{port}/0"
+        finally:
+            process.terminate()
 
 
 def throughput(project: Project) -> None:
@@ -92,7 +94,7 @@ def throughput(project: Project) -> None:
                 token = token or fill(address)
                 for path, rates in found.items():
                     rates.append(rate(session, f"{address}{path}", f"Authorization: {token}"))
-    print("| path | a second | of CPU | bare, of CPU | share | aim |")
+    print("| path | per second | per second of CPU | minimal | share | goal |")
     print("| --- | --- | --- | --- | --- | --- |")
     for path, ((per_second, of_cpu), (_, bare)) in found.items():
         print(

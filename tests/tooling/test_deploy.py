@@ -1,0 +1,305 @@
+from pathlib import Path
+
+import pytest
+from fastship_tooling.deploy import image, preparation, server
+from fastship_tooling.docker import DockerError
+from typer.testing import CliRunner
+
+from app.cli.main import app
+from app.config import SLUG
+from tests.tooling.fake_docker import FakeDocker
+
+runner = CliRunner()
+
+VERBS = {"up", "start", "stop", "kill", "rm"}
+STOPPED_ENGINE = "Cannot connect to the Docker daemon."
+
+
+def steps(docker: FakeDocker) -> list[str]:
+    """Return the commands that change a color, such as `up green`."""
+    found = [(command[0], command[-1]) for command in docker.commands]
+    return [f"{verb} {color}" for verb, color in found if verb in VERBS and color in server.COLORS]
+
+
+@pytest.fixture
+def target(docker: FakeDocker) -> server.Server:
+    return server.Server(docker, docker, timeout=0.1)
+
+
+class TestRollOut:
+    def test_first_version(self, target: server.Server, docker: FakeDocker) -> None:
+        assert target.roll_out("next", ["cache"]) == "blue"
+
+        assert ("up", "--detach", "--wait", "--no-deps", "cache", "proxy") in docker.commands
+        assert steps(docker) == ["up blue"]
+        assert ("tag", "next", f"{SLUG}:blue") in docker.commands
+
+    def test_next_version(self, target: server.Server, docker: FakeDocker) -> None:
+        docker.containers["blue"] = "running"
+
+        assert target.roll_out("next", []) == "green"
+
+        # The old version serves until the new one is ready.
+        assert steps(docker) == ["up green", "stop blue"]
+
+    def test_interrupted_deployment(self, target: server.Server, docker: FakeDocker) -> None:
+        docker.containers.update({"green": "running", "blue": "running"})
+
+        assert target.live() == "blue"  # the older one
+
+    @pytest.mark.parametrize("command", ["ps", "inspect"])
+    def test_unknown_state(self, target: server.Server, docker: FakeDocker, command: str) -> None:
+        # A failed command must not count as "no version is running". Blue would be recreated.
+        docker.containers["blue"] = "running"
+        docker.fail(command, STOPPED_ENGINE)
+
+        with pytest.raises(DockerError, match=f"`docker {command} .*\n{STOPPED_ENGINE}"):
+            target.roll_out("next", [])
+
+        assert steps(docker) == []
+        assert docker.containers == {"blue": "running"}
+
+    def test_lost_connection(self, target: server.Server, docker: FakeDocker) -> None:
+        docker.containers["blue"] = "running"
+        docker.fail("ps --quiet --all", STOPPED_ENGINE)
+
+        with pytest.raises(DockerError, match=STOPPED_ENGINE):
+            target.roll_out("next", [])
+
+        assert steps(docker) == ["up green", "kill green", "rm green"]
+        assert docker.containers == {"blue": "running"}
+
+    def test_migration(
+        self, target: server.Server, docker: FakeDocker, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(server, "HAS_DATABASE", True)
+
+        target.roll_out("next", [])
+
+        migrate = ("run", "--rm", "--no-deps", "--no-TTY", "once", SLUG, "db", "upgrade")
+        tag = ("tag", "next", f"{SLUG}:blue")
+        assert docker.commands.index(migrate) < docker.commands.index(tag)
+
+    def test_failed_migration(
+        self, target: server.Server, docker: FakeDocker, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(server, "HAS_DATABASE", True)
+        docker.containers["blue"] = "running"
+        docker.fail("run", "column already exists")
+
+        with pytest.raises(server.DeployError, match=r"The migration failed\.") as caught:
+            target.roll_out("next", [])
+
+        assert "column already exists" in str(caught.value)
+        assert server.STILL_SERVING in str(caught.value)
+        assert steps(docker) == []
+
+    def test_not_ready(self, target: server.Server, docker: FakeDocker) -> None:
+        docker.containers["blue"] = "running"
+        docker.fail("exec id-of-green", '{"status": "unavailable"}')
+        docker.outputs["logs"] = "the end of the log"
+
+        with pytest.raises(server.DeployError, match=r"not ready within 0\.1 seconds") as caught:
+            target.roll_out("next", [])
+
+        assert '/health/ready: {"status": "unavailable"}' in str(caught.value)
+        assert "the end of the log" in str(caught.value)
+        assert "The previous version is still serving." in str(caught.value)
+        assert steps(docker) == ["up green", "kill green", "rm green"]
+        assert target.live() == "blue"
+
+    @pytest.mark.parametrize("state", ["true 1", "false 0"], ids=["restarted", "exited"])
+    def test_crash(self, target: server.Server, docker: FakeDocker, state: str) -> None:
+        docker.outputs["inspect --format {{.State.Running}}"] = state
+
+        with pytest.raises(server.DeployError, match=r"did not start\. It exited\."):
+            target.roll_out("next", [])
+
+        assert docker.containers == {}
+
+    def test_no_containers(self, target: server.Server, docker: FakeDocker) -> None:
+        docker.containers["blue"] = "running"
+        docker.outputs["ps --quiet --all green"] = "\n"
+
+        with pytest.raises(server.DeployError, match=r"It has no containers\. REPLICAS must be"):
+            target.roll_out("next", [])
+
+        assert target.live() == "blue"
+
+    def test_interrupt(
+        self, target: server.Server, docker: FakeDocker, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def interrupt(_color: str) -> None:
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(target, "wait_until_ready", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            target.roll_out("next", [])
+
+        assert steps(docker) == ["up blue", "kill blue", "rm blue"]
+
+    def test_dry_run(self, capsys: pytest.CaptureFixture[str]) -> None:
+        docker = FakeDocker(dry_run=True, containers={"blue": "running"})
+
+        server.Server(docker, docker, timeout=0.1).roll_out("next", [])
+
+        assert docker.containers == {"blue": "running"}
+        assert steps(docker) == []
+        printed = capsys.readouterr().out
+        assert "$ docker up --detach --no-deps --force-recreate green" in printed
+        assert "$ docker stop blue" in printed
+
+
+class TestProxy:
+    COMMAND = "exec --no-TTY proxy"
+
+    def test_not_listening_yet(self, target: server.Server, docker: FakeDocker) -> None:
+        docker.fail(self.COMMAND, "connection refused", times=2)
+
+        target.roll_out("next", [])
+
+        reloads = [command for command in docker.commands if command[2:3] == ("proxy",)]
+        assert len(reloads) == 3
+        assert steps(docker) == ["up blue"]
+
+    def test_configuration(self, target: server.Server, docker: FakeDocker) -> None:
+        target._configure_proxy()
+
+        assert docker.inputs["exec"] == Path("deploy/Caddyfile").read_bytes()
+
+    def test_invalid_configuration(self, target: server.Server, docker: FakeDocker) -> None:
+        docker.fail(self.COMMAND, "unknown directive", times=1)
+
+        with pytest.raises(DockerError, match="unknown directive"):
+            target.roll_out("next", [])
+
+        assert steps(docker) == []
+
+    def test_never_listening(
+        self, target: server.Server, docker: FakeDocker, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(server, "PROXY_ATTEMPTS", 2)
+        docker.fail(self.COMMAND, "connection refused")
+
+        with pytest.raises(DockerError, match="connection refused"):
+            target.roll_out("next", [])
+
+        assert steps(docker) == []
+
+
+class TestRollBack:
+    def test_success(self, target: server.Server, docker: FakeDocker) -> None:
+        docker.containers.update({"green": "running", "blue": "exited"})
+
+        assert target.roll_back() == "blue"
+
+        assert steps(docker) == ["start blue", "stop green"]
+
+    def test_no_previous_version(self, target: server.Server, docker: FakeDocker) -> None:
+        docker.containers["green"] = "running"
+
+        with pytest.raises(server.DeployError, match="There is no previous version"):
+            target.roll_back()
+
+        assert steps(docker) == []
+
+    def test_not_ready(self, target: server.Server, docker: FakeDocker) -> None:
+        docker.containers.update({"green": "running", "blue": "exited"})
+        docker.fail("exec", "no response")
+
+        with pytest.raises(server.DeployError, match="still serving"):
+            target.roll_back()
+
+        assert steps(docker) == ["start blue", "stop blue"]
+        assert target.live() == "green"
+
+    def test_unknown_state(self, target: server.Server, docker: FakeDocker) -> None:
+        docker.containers.update({"green": "running", "blue": "exited"})
+        docker.fail("ps", STOPPED_ENGINE)
+
+        with pytest.raises(DockerError, match=STOPPED_ENGINE):
+            target.roll_back()
+
+        assert docker.containers == {"green": "running", "blue": "exited"}
+
+
+class TestImage:
+    def test_success(self, docker: FakeDocker) -> None:
+        docker.outputs["run"] = "2000000000"
+
+        assert image.build(docker) == f"{SLUG}:next"
+        assert docker.commands[0][0] == "build"
+
+    @pytest.mark.parametrize(
+        ("free", "message"), [("1000000", "has only 1 MB left"), ("", "The image does not run")]
+    )
+    def test_unusable(self, docker: FakeDocker, free: str, message: str) -> None:
+        docker.outputs["run"] = free
+
+        with pytest.raises(server.DeployError, match=message):
+            image.build(docker)
+
+    def test_crash(self, docker: FakeDocker) -> None:
+        docker.fail("run", "ModuleNotFoundError")
+
+        with pytest.raises(server.DeployError, match=r"The image does not run:(.|\n)*NotFound"):
+            image.build(docker)
+
+    def test_failed_build(self, docker: FakeDocker) -> None:
+        docker.fail("build", "no such file")
+
+        with pytest.raises(DockerError, match="no such file"):
+            image.build(docker)
+
+
+class TestCommand:
+    @pytest.fixture(autouse=True)
+    def prepared(self, docker: FakeDocker, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Deploy with the fake engine, and without the checks."""
+        docker.outputs["run"] = "2000000000"
+        monkeypatch.setattr("fastship_tooling.docker.Docker", lambda **_: docker)
+        monkeypatch.setattr(preparation, "production", lambda **_: docker)
+        monkeypatch.setattr(preparation, "prepare", lambda **_: docker)
+        monkeypatch.setattr(preparation, "copy_secrets", lambda *_: None)
+        monkeypatch.setattr(preparation, "backing_services", lambda: ["cache"])
+
+    def test_success(self, docker: FakeDocker) -> None:
+        result = runner.invoke(app, ["deploy"])
+
+        assert result.exit_code == 0, result.output
+        assert "The new version is serving." in result.stdout
+        assert docker.containers == {"blue": "running"}
+        assert docker.commands[-1][:2] == ("image", "prune")
+
+    def test_unknown_state(self, docker: FakeDocker) -> None:
+        docker.containers["blue"] = "running"
+        docker.fail("ps", STOPPED_ENGINE)
+
+        result = runner.invoke(app, ["deploy"])
+
+        assert result.exit_code == 1
+        assert STOPPED_ENGINE in result.stderr
+        assert steps(docker) == []
+
+    def test_rollback(self, docker: FakeDocker) -> None:
+        docker.containers.update({"green": "running", "blue": "exited"})
+
+        result = runner.invoke(app, ["deploy", "--rollback"])
+
+        assert result.exit_code == 0, result.output
+        assert "The previous version is serving again." in result.stdout
+
+    def test_stopped_engine(self, docker: FakeDocker, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("DOCKER_HOST", "")
+        docker.fail("version", STOPPED_ENGINE)
+
+        result = runner.invoke(app, ["deploy", "--host", "ssh://root@example.com"])
+
+        assert result.exit_code == 1
+        assert f"ssh://root@example.com does not answer: {STOPPED_ENGINE}" in result.stderr
+
+    def test_registry_without_swarm(self) -> None:
+        result = runner.invoke(app, ["deploy", "--registry", "registry.example.com"])
+
+        assert result.exit_code == 1
+        assert "--registry requires --swarm." in result.stderr

@@ -1,0 +1,155 @@
+import re
+from pathlib import Path
+
+import pytest
+from fastship_tooling import openapi
+from fastship_tooling.feature import create
+from fastship_tooling.feature.files import all_or_nothing
+from fastship_tooling.feature.names import Names
+from fastship_tooling.feature.project import FeatureError
+from typer.testing import CliRunner
+
+from app.cli.main import app
+from tests.tooling.conftest import read_files
+
+runner = CliRunner()
+
+ITEMS = Names("items", "item")
+PARCELS = Names("parcels", "parcel")
+
+
+def new(name: str, *fields: str) -> list[Path]:
+    return create.create(name, list(fields), pattern=None, singular=None)
+
+
+class TestAllOrNothing:
+    def test_success(self, folder: Path) -> None:
+        old, new = folder / "old/old.py", folder / "domain/new.py"
+        old.parent.mkdir()
+        old.touch()
+
+        with all_or_nothing([old, new]) as write:
+            write(old, None)
+            write(new, "after")
+
+        assert not old.parent.exists()
+        assert new.read_text() == "after"
+
+    @pytest.mark.parametrize("error", [FeatureError("no"), KeyboardInterrupt()])
+    def test_error(self, folder: Path, error: BaseException) -> None:
+        changed, deleted, new = (
+            folder / "changed.py",
+            folder / "old/old.py",
+            folder / "domain/new.py",
+        )
+        deleted.parent.mkdir()
+        for path in (changed, deleted):
+            path.write_text("before")
+
+        def work() -> None:
+            with all_or_nothing([changed, deleted, new]) as write:
+                write(changed, "after")
+                write(deleted, None)
+                write(new, "after")
+                raise error
+
+        with pytest.raises(type(error)):
+            work()
+
+        assert changed.read_text() == deleted.read_text() == "before"
+        assert not new.parent.exists()
+
+
+class TestRemove:
+    def test_new_domain(self, project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        confirmed: list[list[str]] = []
+        monkeypatch.setattr(create, "sync_schema", confirmed.append)
+        before = read_files(project)
+        new("parcels", "item:ref[items]")
+
+        create.remove(PARCELS)
+
+        assert read_files(project) == before
+        assert confirmed == [[], ["drops the table parcels"]]
+
+    def test_example_domain(self, project: Path) -> None:
+        create.remove(ITEMS)
+
+        code = read_files(project)
+        assert not [path for path in code if re.search(r"(^|/)items(/|\.md)", path)]
+        assert "items_router" not in code["src/app/main.py"]
+        assert '"name": "items"' not in code["src/app/main.py"]
+        assert "items" not in code.get("tests/seeds.py", "")
+
+    def test_dependent_domain(self, project: Path) -> None:
+        new("parcels", "item:ref[items]")
+        before = read_files(project)
+
+        with pytest.raises(FeatureError, match="Other code uses items") as caught:
+            create.remove(ITEMS)
+
+        assert str(Path("tests/parcels/factories.py")) in str(caught.value)
+        assert read_files(project) == before
+
+    def test_broken_application(self, project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        new("parcels")
+        before = read_files(project)
+
+        def fail() -> None:
+            raise FeatureError("The application cannot be created")
+
+        monkeypatch.setattr(create, "check_application", fail)
+        with pytest.raises(FeatureError, match="cannot be created"):
+            create.remove(PARCELS)
+
+        assert read_files(project) == before
+
+    def test_command(self, project: Path) -> None:
+        new("parcels")
+        (project / "README.md").write_text("# Shop\n\nIt has parcels.\n")
+
+        declined = runner.invoke(app, ["feature", "remove", "parcels"], input="n\n")
+        kept = (project / "src/app/parcels").exists()
+        confirmed = runner.invoke(app, ["feature", "remove", "parcels", "--yes"])
+
+        assert (declined.exit_code, kept) == (1, True)
+        assert "  src/app/parcels/router.py" in declined.stdout
+        assert "Delete these files and all stored parcels?" in declined.stdout
+        assert confirmed.exit_code == 0, confirmed.output
+        assert "Removed the domain parcels." in confirmed.stdout
+        assert "These pages still mention it. Edit them:\n  README.md\n" in confirmed.stdout
+        assert not (project / "src/app/parcels").exists()
+
+    def test_unknown_domain(self, project: Path) -> None:
+        result = runner.invoke(app, ["feature", "remove", "parcels", "--yes"])
+
+        assert result.exit_code == 1
+        assert "There is no domain parcels in " in result.stderr
+
+
+class TestCheckApplication:
+    @pytest.fixture(autouse=True)
+    def file(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(openapi, "render", lambda: "{}\n")
+
+    def test_schema(self, folder: Path) -> None:
+        create.check_application()
+        missing = (folder / "openapi.json").exists()
+        (folder / "openapi.json").write_text("outdated")
+        create.check_application()
+
+        assert not missing
+        assert (folder / "openapi.json").read_text() == "{}\n"
+
+    def test_error(
+        self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        def render() -> str:
+            raise ImportError("no module named parcels")
+
+        monkeypatch.setattr(openapi, "render", render)
+
+        with pytest.raises(FeatureError, match="All files were restored"):
+            create.check_application()
+
+        assert "ImportError: no module named parcels" in capsys.readouterr().err

@@ -1,0 +1,213 @@
+from decimal import Decimal
+
+import pytest
+from fastship_tooling.feature import fields, like
+from fastship_tooling.feature.fields import Field, FieldError
+from fastship_tooling.feature.names import Names
+
+PARCELS = Names("parcels", "parcel")
+DOMAINS = {"items": Names("items", "item"), "users": Names("users", "user")}
+
+
+def parse(*specifications: str) -> list[Field]:
+    return fields.parse(list(specifications), PARCELS, DOMAINS.get)
+
+
+@pytest.mark.parametrize(
+    ("specifications", "message"),
+    [
+        (["price"], "The field price has no type. Write, for example, price:str"),
+        (["price:money"], "The type 'money' of the field price does not exist"),
+        (["price:"], "The type '' of the field price does not exist"),
+        (["Price:str"], "'Price' is not a valid field name"),
+        (["2d:str"], "'2d' is not a valid field name"),
+        (["class:str"], "'class' is not a valid field name"),
+        (["id:int"], "The name id is reserved"),
+        (["metadata:str"], "The name metadata is reserved"),
+        (["model_config:str"], "The name model_config is reserved"),
+        (["owner:ref[users]"], "The name owner_id is reserved"),
+        (["parcel:str"], "The name parcel is reserved"),
+        (["parcels:int"], "The name parcels is reserved"),
+        (["a:str", "a:int"], "There are two fields with the name a"),
+        (["x" * 61 + ":str"], "is longer than 60 characters"),
+        (["sender:ref[nobodies]"], "references the domain nobodies, which does not exist"),
+        (["item:ref[items]=1"], "is a reference and cannot have a default"),
+        (["due:date=2026-05-17"], "The field due of type date cannot have a default"),
+        (["size:int=big"], "'big' is not a valid default for size of type int"),
+        (["price:decimal=much"], "'much' is not a valid default for price of type decimal"),
+        (["size:int=2147483648"], "'2147483648' is not a valid default for size of type int"),
+        (["score:float=nan"], "'nan' is not a valid default for score of type float"),
+        (["price:decimal=NaN"], "'NaN' is not a valid default for price of type decimal"),
+        (["price:decimal=0.001"], "'0.001' is not a valid default for price of type decimal"),
+        (["title:str="], "'' is not a valid default for title of type str"),
+        (["date:date"], "The name date is reserved"),
+        (["str:int"], "The name str is reserved"),
+        (["paid:bool=yes"], "'yes' is not a valid default for paid of type bool"),
+    ],
+    ids=lambda value: " ".join(value)[:20] if isinstance(value, list) else "",
+)
+def test_invalid_specification(specifications: list[str], message: str) -> None:
+    with pytest.raises(FieldError) as caught:
+        parse(*specifications)
+
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("specification", "optional", "required"),
+    [
+        ("due:date", False, True),
+        ("due:date?", True, False),
+        ("size:int=3", False, False),
+        ("size:int?=3", True, False),
+    ],
+)
+def test_required(specification: str, optional: bool, required: bool) -> None:
+    [field] = parse(specification)
+
+    assert (field.optional, field.required) == (optional, required)
+
+
+@pytest.mark.parametrize(
+    ("specification", "default"),
+    [
+        ("title:str=New", "New"),
+        ("note:text=", ""),
+        ("title:str=a=b?", "a=b?"),
+        ("size:int=-3", -3),
+        ("score:float=1.5", 1.5),
+        ("price:decimal=19.90", Decimal("19.90")),
+        ("paid:bool=false", False),
+        ("paid:bool=true", True),
+        ("size:int", fields.NO_DEFAULT),
+    ],
+)
+def test_default(specification: str, default: object) -> None:
+    [field] = parse(specification)
+
+    assert field.default == default
+
+
+@pytest.mark.parametrize("specification", ["sender:ref[users]", "sender_id:ref[users]"])
+def test_reference(specification: str) -> None:
+    [field] = parse(specification)
+
+    assert field.name == "sender_id"
+    assert field.references == DOMAINS["users"]
+
+
+@pytest.mark.parametrize(
+    ("specification", "create", "update", "column"),
+    [
+        (
+            "title:str",
+            "title: Line = Field(description='Title.', examples=['First'])",
+            "title: Line = omittable(description='Title.', examples=['Second'])",
+            "title: Mapped[str] = mapped_column(Text)",
+        ),
+        (
+            "due:date?",
+            "due: Date | None = Field(None, description='Due date.', examples=['2026-05-17'])",
+            "due: Date | None = omittable(description='Due date.', examples=['2026-06-01'])",
+            "due: Mapped[date | None]",
+        ),
+        (
+            "price:decimal=0",
+            "price: Money = Field(Decimal(\"0\"), description='Price.', examples=['19.90'])",
+            "price: Money = omittable(description='Price.', examples=['24.50'])",
+            "price: Mapped[Decimal] = mapped_column(Numeric(12, 2), server_default='0')",
+        ),
+        (
+            "paid:bool=false",
+            "paid: StrictBool = Field("
+            "False, description='Whether the parcel is paid.', examples=[True])",
+            "paid: StrictBool = omittable("
+            "description='Whether the parcel is paid.', examples=[False])",
+            "paid: Mapped[bool] = mapped_column(server_default=false())",
+        ),
+        (
+            "item:ref[items]?",
+            "item_id: UUID | None = Field(None, description='ID of the item.', "
+            "examples=['370f3d98-7397-4ddb-8f31-0102f2a9a3dc'])",
+            "item_id: UUID | None = omittable(description='ID of the item.', "
+            "examples=['0b8f4d52-3a4e-4f0a-9d0e-5f3f3a1c7b21'])",
+            'item_id: Mapped[UUID | None] = reference("items")',
+        ),
+        (
+            "author:ref[users]?",
+            "author_id: UUID | None = Field(None, description='ID of the author.', "
+            "examples=['370f3d98-7397-4ddb-8f31-0102f2a9a3dc'])",
+            "author_id: UUID | None = omittable(description='ID of the author.', "
+            "examples=['0b8f4d52-3a4e-4f0a-9d0e-5f3f3a1c7b21'])",
+            "author_id: Mapped[UUID | None] = mapped_column("
+            'ForeignKey("users.id", ondelete="CASCADE"), index=True)',
+        ),
+    ],
+    ids=lambda value: value if ":" in value[:10] else "",
+)
+def test_code(specification: str, create: str, update: str, column: str) -> None:
+    [field] = parse(specification)
+
+    assert field.create == create
+    assert field.update == update
+    assert field.column == column
+
+
+def test_response_has_no_default() -> None:
+    [field] = parse("size:int?=3")
+
+    assert field.response == "size: int | None = Field(description='Size.', examples=[3])"
+    assert field.attribute == "size: int | None"
+
+
+@pytest.mark.parametrize(
+    ("specification", "description"),
+    [
+        ("order_number:str", "Order number."),
+        ("is_paid:bool", "Whether the parcel is paid."),
+        ("has_insurance:bool", "Whether the parcel has insurance."),
+        ("due:date", "Due date."),
+        ("due_date:date", "Due date."),
+        ("paid_on:date", "Paid date."),
+        ("sent_at:datetime", "Sent time (UTC)."),
+        ("delivery_time:datetime", "Delivery time (UTC)."),
+        ("sender:ref[users]", "ID of the sender."),
+    ],
+)
+def test_description(specification: str, description: str) -> None:
+    [field] = parse(specification)
+
+    assert field.description == description
+
+
+class TestRequestBodies:
+    """The values that the generated tests use."""
+
+    FIELDS = ("title:str", "size:int=3", "due:date?", "item:ref[items]", "sender:ref[users]")
+
+    def test_create(self) -> None:
+        assert like.body(parse(*self.FIELDS)) == (
+            "{'title': 'First', 'size': 3, 'due': '2026-05-17', "
+            "'item_id': (await create_item(client))[\"id\"], "
+            '\'sender_id\': (await client.get("/api/v1/auth/me")).json()["id"]}'
+        )
+
+    def test_update(self) -> None:
+        changes = like.changes(parse(*self.FIELDS))
+
+        assert changes == {"title": "Second", "size": 4, "due": "2026-06-01"}
+
+    @pytest.mark.parametrize("stored", [True, False])
+    def test_invalid(self, stored: bool) -> None:
+        invalid = like.invalid(parse(*self.FIELDS), stored=stored)
+
+        assert ("title", " ") in invalid
+        # Without a database, nothing checks whether the referenced row exists.
+        missing_row = ("item_id", "370f3d98-7397-4ddb-8f31-0102f2a9a3dc")
+        assert (missing_row in invalid) is stored
+
+    def test_factories(self) -> None:
+        assert like.referenced(parse(*self.FIELDS)) == [DOMAINS["items"]]
+
+    def test_long_value(self) -> None:
+        assert fields.code(["x" * 201, "x", "xy"]) == "['x' * 201, 'x', 'xy']"

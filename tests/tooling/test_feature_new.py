@@ -1,0 +1,242 @@
+import re
+from pathlib import Path
+
+import pytest
+from fastship_tooling.feature import create
+from fastship_tooling.feature.names import Names
+from fastship_tooling.feature.project import FeatureError
+from fastship_tooling.project import HAS_DATABASE, HAS_DOCS
+from typer.testing import CliRunner
+
+from app.cli.console import CLIError
+from app.cli.main import app
+from tests.tooling.conftest import read_files
+
+runner = CliRunner()
+
+FIELDS = ["price:decimal=0", "paid:bool=false", "note:text?", "due:date", "item:ref[items]"]
+ROWS = "models.py" if HAS_DATABASE else "store.py"
+
+
+def new(name: str, *fields: str, pattern: str | None = None) -> list[Path]:
+    return create.create(name, list(fields), pattern=pattern, singular=None)
+
+
+class TestChooseNames:
+    @pytest.mark.parametrize(
+        ("name", "singular", "message"),
+        [
+            ("items", None, "items already exists in "),
+            ("config", None, "config already exists in "),
+            ("conftest", None, "conftest already exists in "),
+            ("Invoices", None, "'Invoices' is not a valid domain name"),
+            ("../invoices", None, "'../invoices' is not a valid domain name"),
+            ("2d", None, "'2d' is not a valid domain name"),
+            ("order__lines", None, "'order__lines' is not a valid domain name"),
+            ("a" * 41, None, "is not a valid domain name"),
+            ("parcels", "Parcel", "'Parcel' is not a valid domain name"),
+            ("classes", None, "class is a keyword of Python"),
+            ("types", "type", "type is a keyword of Python"),
+            ("parcel", None, "parcel is not a plural. Did you mean parcels?"),
+            ("order_line", None, "Did you mean order_lines?"),
+            ("pages", None, "the code of a domain already uses the name page"),
+            ("schemas", None, "the code of a domain already uses the name schemas. Choose"),
+            ("fields", None, "the code of a domain already uses the name"),
+            ("news", None, "Plural and singular must differ. Pass --singular NAME"),
+            ("parcels", "parcels", "Plural and singular must differ."),
+        ],
+    )
+    def test_invalid_name(self, name: str, singular: str | None, message: str) -> None:
+        with pytest.raises(FeatureError) as caught:
+            create.choose_names(name, singular)
+
+        assert message in str(caught.value)
+
+    @pytest.mark.parametrize(
+        ("plural", "singular"),
+        [
+            ("invoices", "invoice"),
+            ("categories", "category"),
+            ("people", "person"),
+            ("order_lines", "order_line"),
+        ],
+    )
+    def test_derived_singular(self, plural: str, singular: str) -> None:
+        assert create.choose_names(plural, None) == Names(plural, singular)
+
+    def test_given_singular(self) -> None:
+        assert create.choose_names("news", "article") == Names("news", "article")
+
+    def test_attributes_do_not_conflict(self) -> None:
+        assert "items" not in create.identifiers()  # `changes.items()`
+
+    def test_existing_table(self, project: Path) -> None:
+        models = project / "src/app/items/models.py"
+        table = 'class Box(Entity):\n    __tablename__ = "boxes"\n'
+        models.write_text(models.read_text() + table if models.exists() else table)
+
+        with pytest.raises(FeatureError, match="The table boxes already exists"):
+            create.choose_names("boxes", None)
+
+
+class TestNew:
+    def test_files(self, project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        confirmed: list[list[str]] = []
+        monkeypatch.setattr(create, "sync_schema", confirmed.append)
+        before = read_files(project)
+
+        created = {path.as_posix() for path in new("parcels", *FIELDS)}
+
+        after = read_files(project)
+        assert {path for path in after if before.get(path) != after[path]} == created
+        assert {f"src/app/parcels/{ROWS}", "tests/parcels/test_router.py"} <= created
+        assert ("docs/api/parcels.md" in created) is HAS_DOCS
+        assert "<<" not in "".join(after[path] for path in created)
+        assert confirmed == [[]]
+
+    def test_code(self, project: Path) -> None:
+        new("parcels", *FIELDS)
+
+        code = read_files(project)
+        schemas = code["src/app/parcels/schemas.py"]
+        assert 'price: Money = Field(Decimal("0"), description="Price."' in schemas
+        assert 'note: Text | None = Field(None, description="Note."' in schemas
+        assert 'item_id: UUID = Field(\n        description="ID of the item."' in schemas
+        assert "title" not in schemas
+        rows = code[f"src/app/parcels/{ROWS}"]
+        expected = "note: Mapped[str | None]" if HAS_DATABASE else "note: str | None"
+        assert expected in rows
+        factories = code["tests/parcels/factories.py"]
+        assert 'REQUIRED: list[str] = ["due", "item_id"]' in factories
+        assert '"item_id": (await create_item(client))["id"]' in factories
+        assert "from tests.items.factories import create_item" in factories
+
+    def test_shared_files(self, project: Path) -> None:
+        new("order_lines")
+
+        code = read_files(project)
+        main = code["src/app/main.py"]
+        assert "from app.order_lines.router import router as order_lines_router" in main
+        assert "    v1.include_router(order_lines_router)\n    app.include_router(v1)" in main
+        assert '{"name": "order_lines", "description": "Order lines."},' in main
+        if HAS_DOCS:
+            assert "- Order lines: api/order-lines.md" in code["mkdocs.yml"]
+
+    def test_default_field(self, project: Path) -> None:
+        new("parcels")
+
+        schemas = read_files(project)["src/app/parcels/schemas.py"]
+        assert 'title: Line = Field(description="Title.", examples=["First"])' in schemas
+
+    @pytest.mark.skipif(not HAS_DOCS, reason="the project has no documentation site")
+    def test_existing_file(self, project: Path) -> None:
+        (project / "docs/api/parcels.md").touch()
+        before = read_files(project)
+
+        with pytest.raises(FeatureError, match=r"parcels\.md already exists"):
+            new("parcels")
+
+        assert read_files(project) == before
+
+    def test_rejected_migration(self, project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        before = read_files(project)
+
+        def refuse(_confirmed: list[str]) -> None:
+            raise CLIError("PostgreSQL rejected the migration")
+
+        monkeypatch.setattr(create, "sync_schema", refuse)
+        with pytest.raises(CLIError, match="PostgreSQL"):
+            new("parcels")
+
+        assert read_files(project) == before
+
+    def test_command(self, project: Path) -> None:
+        result = runner.invoke(app, ["feature", "new", "parcels", "price:decimal", "due:date?"])
+
+        assert result.exit_code == 0, result.output
+        assert "  src/app/parcels/schemas.py" in result.stdout
+        assert "Created the domain parcels." in result.stdout
+
+    def test_invalid_command(self, project: Path) -> None:
+        before = read_files(project)
+
+        result = runner.invoke(app, ["feature", "new", "parcels", "price:money"])
+
+        assert result.exit_code == 1
+        assert "The type 'money' of the field price does not exist." in result.stderr
+        assert read_files(project) == before
+
+
+class TestNewLike:
+    def test_copy(self, project: Path) -> None:
+        new("parcels", "price:decimal")
+
+        new("boxes", pattern="parcels")
+
+        code = read_files(project)
+        schemas = code["src/app/boxes/schemas.py"]
+        assert "class BoxCreate(RequestModel):" in schemas
+        assert "price: Money" in schemas
+        assert not re.search("parcel", schemas, re.IGNORECASE)
+        assert "from app.boxes.router import router as boxes_router" in code["src/app/main.py"]
+
+    def test_added_code(self, project: Path) -> None:
+        service = project / f"src/app/items/{'service' if HAS_DATABASE else 'store'}.py"
+        method = '\n    async def archive_item(self) -> str:\n        return "an item"\n'
+        service.write_text(service.read_text() + method)
+
+        new("parcels", pattern="items")
+
+        copy = read_files(project)[f"src/app/parcels/{service.name}"]
+        assert copy.endswith('async def archive_parcel(self) -> str:\n        return "a parcel"\n')
+
+    def test_other_fields(self, project: Path) -> None:
+        new("parcels", *FIELDS, pattern="items")
+
+        code = read_files(project)
+        schemas = code["src/app/parcels/schemas.py"]
+        assert 'price: Money = Field(Decimal("0"), description="Price."' in schemas
+        assert "title" not in schemas
+        assert "price: " in code[f"src/app/parcels/{ROWS}"]
+        assert "title" not in code[f"src/app/parcels/{ROWS}"]
+        factories = code["tests/parcels/factories.py"]
+        assert 'REQUIRED: list[str] = ["due", "item_id"]' in factories
+        assert "from tests.items.factories import create_item" in factories
+
+    def test_command(self, project: Path) -> None:
+        result = runner.invoke(app, ["feature", "new", "parcels", "--like", "items"])
+
+        assert result.exit_code == 0, result.output
+        assert (project / "src/app/parcels/router.py").exists()
+
+    @pytest.mark.parametrize(
+        ("pattern", "message"),
+        [
+            ("missing", "There is no domain missing in "),
+            ("kit", "kit is a part of the application, but not a domain"),
+            ("health", "health is a part of the application, but not a domain"),
+        ],
+    )
+    def test_unknown_pattern(self, project: Path, pattern: str, message: str) -> None:
+        with pytest.raises(FeatureError, match=message):
+            new("parcels", pattern=pattern)
+
+    @pytest.mark.parametrize(
+        ("file", "old", "message"),
+        [
+            ("src/app/items/schemas.py", "class ItemCreate", "no class that ends with Create"),
+            (
+                "tests/items/factories.py",
+                "CHANGES",
+                "needs CHANGES, REQUIRED, INVALID and parcel_b",
+            ),
+        ],
+    )
+    def test_unusual_pattern(self, project: Path, file: str, old: str, message: str) -> None:
+        (project / file).write_text((project / file).read_text().replace(old, f"{old}X"))
+        before = read_files(project)
+
+        with pytest.raises(CLIError, match=message):
+            new("parcels", "price:decimal", pattern="items")
+
+        assert read_files(project) == before

@@ -1,0 +1,34 @@
+from unittest.mock import MagicMock
+
+import pytest
+import uvicorn
+from typer.testing import CliRunner
+
+from app.cli import serve
+from app.cli.main import app
+from app.config import AppSettings, LogSettings
+from app.kit.settings import BaseAppSettings
+
+runner = CliRunner()
+
+
+class BareSettings(BaseAppSettings):
+    """The settings that every application has."""
+
+    app: AppSettings
+    log: LogSettings
+
+
+def test_serve_options(monkeypatch: pytest.MonkeyPatch) -> None:
+    options: dict[str, object] = {}
+    monkeypatch.setattr(uvicorn, "run", lambda _app, **given: options.update(given))
+    monkeypatch.setattr(serve, "load_settings", lambda: BareSettings.load(env_file=None))
+    monkeypatch.setattr(serve, "db", MagicMock(), raising=False)
+    monkeypatch.setenv("APP_ENVIRONMENT", "development")
+    monkeypatch.setenv("PORT", "9123")  # set by hosting providers
+    monkeypatch.setenv("APP_WORKERS", "1")
+
+    result = runner.invoke(app, ["serve", "--workers", "2"])
+
+    assert result.exit_code == 0, result.output
+    assert (options["port"], options["workers"]) == (9123, 2)

@@ -1,0 +1,251 @@
+import base64
+import json
+import re
+import subprocess
+from array import array
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastship_tooling import changelog, openapi
+from fastship_tooling.docs import finish, pages, samples, semantic_search
+from fastship_tooling.settings import secret_variables
+
+from app.config import Settings
+
+SCHEMAS: dict[str, Any] = {
+    "Thing": {
+        "type": "object",
+        "required": ["name", "secret"],
+        "properties": {
+            "name": {"type": "string", "examples": ["It's"]},
+            "secret": {"type": "string"},
+            "size": {"type": "integer"},
+            "kind": {"anyOf": [{"type": "null"}, {"enum": ["a", "b"]}], "examples": ["b"]},
+        },
+    }
+}
+POST = samples.Operation(
+    "post",
+    "/things/{thing_id}",
+    {
+        "security": [{"Some": []}],
+        "responses": {"201": {"content": {}}},
+        "requestBody": {
+            "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Thing"}}}
+        },
+    },
+    SCHEMAS,
+)
+OPERATIONS = list(samples.operations(openapi.schema()))
+
+
+class TestSamples:
+    def test_example(self) -> None:
+        # It has the required fields, and those with examples.
+        example = samples.example({"$ref": "#/components/schemas/Thing"}, SCHEMAS)
+
+        assert example == {"name": "It's", "secret": samples.Variable("SECRET"), "kind": "b"}
+
+    @pytest.mark.parametrize(
+        ("schema", "example"),
+        [
+            ({"type": "integer", "default": 3}, 3),
+            ({"enum": ["a", "b"]}, "a"),
+            ({"const": "c"}, "c"),
+            ({"anyOf": [{"type": "null"}, {"type": "boolean"}]}, True),
+            ({"type": "array", "items": {"type": "number"}}, [1.0]),
+            ({"type": "string"}, samples.Variable("VALUE")),
+        ],
+    )
+    def test_example_of_a_type(self, schema: samples.Schema, example: object) -> None:
+        assert samples.example(schema, {}) == example
+
+    def test_variables(self) -> None:
+        assert samples.variables(POST) == ["THING_ID", "SECRET"]
+
+    def test_curl(self) -> None:
+        command = samples.curl(POST).replace("curl ", "printf '%s\\n' ", 1)
+        environment = {"API": "http://x", "TOKEN": "t", "THING_ID": "7", "SECRET": "s"}
+        arguments = subprocess.run(
+            ["sh", "-c", command],  # noqa: S607
+            check=True, capture_output=True, text=True, env=environment,
+        ).stdout.splitlines()  # fmt: skip
+
+        assert "http://x/things/7" in arguments
+        assert "Authorization: Bearer t" in arguments
+        assert json.loads(arguments[-1]) == {"name": "It's", "secret": "s", "kind": "b"}
+
+    @pytest.mark.parametrize(
+        "operation", OPERATIONS, ids=lambda operation: operation.details["operationId"]
+    )
+    def test_python(self, operation: samples.Operation) -> None:
+        compile(samples.python(operation), "sample", "exec")
+
+    def test_typescript(self) -> None:
+        assert samples.typescript(POST).splitlines() == [
+            "const response = await fetch(`${process.env.API}/things/${process.env.THING_ID}`, {",
+            '  method: "POST",',
+            "  headers: { Authorization: `Bearer ${process.env.TOKEN}`, "
+            '"Content-Type": "application/json" },',
+            '  body: JSON.stringify({ name: "It\'s", secret: process.env.SECRET, kind: "b" }),',
+            "});",
+            "if (!response.ok) throw new Error(await response.text());",
+            "console.log(await response.json());",
+        ]
+
+
+class TestPages:
+    def test_write(self, tmp_path: Path) -> None:
+        assert {path.relative_to(tmp_path).as_posix() for path in pages.write(tmp_path)} == set(
+            pages.PAGES
+        )
+        # `docs serve` rebuilds the site on each write, so unchanged pages are not written.
+        assert pages.write(tmp_path) == []
+        (tmp_path / "api/endpoints.md").write_text("outdated")
+        assert pages.write(tmp_path) == [tmp_path / "api/endpoints.md"]
+
+    def test_no_commits(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setitem(pages.PAGES, "changelog.md", lambda: "")
+
+        pages.write(folder)
+        first = (folder / "changelog.md").read_text()
+        (folder / "changelog.md").write_text("# Changelog of an earlier build\n")
+        pages.write(folder)
+
+        assert "There are no commits yet." in first
+        assert (folder / "changelog.md").read_text() == "# Changelog of an earlier build\n"
+
+    def test_changelog(self) -> None:
+        assert pages.PAGES["changelog.md"] is changelog.render
+
+    def test_endpoints(self) -> None:
+        text = pages.endpoints()
+
+        for operation in OPERATIONS:
+            assert f"### `{operation.method.upper()} {operation.path}`" in text
+
+    def test_configuration(self) -> None:
+        text = pages.configuration()
+
+        for group in Settings.groups().values():
+            for variable in group.variables().values():
+                assert f"| `{variable}`" in text
+        assert "| `APP_TRUSTED_HOSTS`* |" in text
+        for variable in secret_variables():
+            assert re.search(rf"^\| `{variable}`\*? \|  \|", text, re.MULTILINE)
+        assert "insecure" not in text
+
+    def test_navigation(self) -> None:
+        nav: list[object] = ["index.md", {"More": [{"One": "a.md"}, {"Deep": [{"Two": "b.md"}]}]}]
+
+        assert list(pages.navigation(nav)) == [("", "index.md"), ("One", "a.md"), ("Two", "b.md")]
+
+
+class TestFinish:
+    def test_api(self, tmp_path: Path) -> None:
+        (tmp_path / "assets").mkdir()
+
+        finish.add_api(tmp_path, "https://api.example.com")
+
+        schema = json.loads((tmp_path / "openapi.json").read_text())
+        assert schema["servers"] == [{"url": "https://api.example.com"}]
+        assert {path.name for path in (tmp_path / "assets").iterdir()} == set(finish.SWAGGER_UI)
+
+    def test_markdown(self, tmp_path: Path) -> None:
+        docs, site = tmp_path / "docs", tmp_path / "site"
+        (docs / "api").mkdir(parents=True)
+        site.mkdir()
+        (docs / "index.md").write_text("# Home")
+        (docs / "api/items.md").write_text("# Items")
+
+        finish.add_markdown(docs, site, "Shop", [("", "index.md"), ("Items", "api/items.md")])
+
+        assert (site / "api/items.md").read_text() == "# Items"
+        assert (site / "llms.txt").read_text().splitlines() == [
+            "# Shop",
+            "",
+            "- [index.md](index.md)",
+            "- [Items](api/items.md)",
+        ]
+        assert (site / "llms-full.txt").read_text() == "# Home\n\n# Items"
+
+    def test_suggestions(self, tmp_path: Path) -> None:
+        (tmp_path / "search").mkdir()
+        section = {"location": "a/", "title": "Docker", "text": "<p>images</p>"}
+        (tmp_path / "search/search_index.json").write_text(json.dumps({"docs": [section]}))
+
+        finish.add_suggestions(tmp_path)
+
+        index = json.loads((tmp_path / semantic_search.INDEX).read_text())
+        assert index["sections"] == [["a/", "Docker", "Docker"]]
+
+
+class TestSemanticSearch:
+    def test_index(self) -> None:
+        sections = [
+            {"location": "a/", "title": "Signing in", "page": "Accounts", "text": "passwords"},
+            {"location": "b/", "title": "Servers", "page": "Deployment", "text": "docker image"},
+        ]
+
+        index = semantic_search.index(sections)
+
+        words = index["words"].split()
+        assert {"server", "docker", "password"} <= set(words)
+        assert len(words) > 1000
+        assert index["sections"][1] == ["b/", "Servers", "Deployment"]
+        assert set(index["weights"]) == {
+            *("signing", "accounts", "passwords"),
+            *("servers", "deployment", "docker", "image"),
+        }
+        size = index["dimensions"]
+        assert len(base64.b64decode(index["vectors"])) == len(words) * size
+        first, second = self.vectors(index)
+        query = semantic_search.load_vectors().find("kubernetes")
+        assert query
+        assert self.similarity(query, second) > self.similarity(query, first)
+
+    @staticmethod
+    def vectors(index: dict[str, Any]) -> list[array[int]]:
+        values = array("b", base64.b64decode(index["places"]))
+        size = index["dimensions"]
+        return [values[start : start + size] for start in range(0, len(values), size)]
+
+    @staticmethod
+    def similarity(a: tuple[int, ...], b: array[int]) -> float:
+        product: int = sum(x * y for x, y in zip(a, b, strict=True))
+        return product / float(sum(y * y for y in b) ** 0.5)
+
+    @pytest.mark.parametrize("word", ["servers", "deploying", "cached", "caching"])
+    def test_derived_word(self, word: str) -> None:
+        assert semantic_search.load_vectors().find(word)
+
+    def test_unknown_word(self) -> None:
+        assert semantic_search.load_vectors().find("xyzzy") is None
+
+    def test_stop_words(self) -> None:
+        assert semantic_search.words("How do I use the Docker image?") == ["docker", "image"]
+
+    def test_stop_words_of_the_index(self) -> None:
+        assert semantic_search.index([])["stopWords"] == sorted(semantic_search.STOP_WORDS)
+
+    def test_suffixes_of_the_browser(self) -> None:
+        script = Path("docs/assets/semantic-search.js").read_text()
+        suffixes = re.search(r"SUFFIXES = (\[\[.+\]\]);", script)
+
+        assert suffixes
+        assert json.loads(suffixes[1]) == [list(pair) for pair in semantic_search.SUFFIXES]
+
+    def test_sections(self) -> None:
+        found = [
+            {"location": "a/", "title": "A", "text": "<p>some &amp; other</p><pre>code</pre>"},
+            {"location": "a/#b", "title": "B", "text": ""},
+            {"location": "changelog/", "title": "Changelog", "text": ""},
+        ]
+
+        sections = semantic_search.sections(found)
+
+        assert [(s["title"], s["page"], s["text"].split()) for s in sections] == [
+            ("A", "A", ["some", "&", "other"]),
+            ("B", "A", []),
+        ]
