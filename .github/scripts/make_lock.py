@@ -1,6 +1,6 @@
-"""Make template/uv.lock.jinja: the lock files of all variants in one, so that what is released is what was tested.
+"""Create template/uv.lock.jinja, which renders the lock file of each variant.
 
-Run by the release, in this repository's environment: `uv run python .github/scripts/make_lock.py`.
+The release runs it, in the environment of this repository: `uv run python .github/scripts/make_lock.py`.
 """
 
 import subprocess
@@ -14,20 +14,20 @@ from pathlib import Path
 from copier import run_copy
 
 ROOT = Path(__file__).parents[2]
-PYTHONS = ("3.12", "3.13", "3.14")
+PYTHONS = ("3.12", "3.13", "3.14", "3.15")
 FEATURES = ("database", "redis", "auth", "docs")
 SLUG = "zzz-slug-of-the-project"
 PACKAGE = "[[package]]\n"
 
 Answers = tuple[bool | str, ...]
-"""A value for each of FEATURES, and the Python."""
+"""A value for each of FEATURES, and the Python version."""
 
 
 def all_answers(pythons: tuple[str, ...] = PYTHONS) -> Iterator[Answers]:
-    """Yield what may be answered.
+    """Yield all combinations of answers.
 
     Args:
-        pythons: Versions; uv needs each of them, to lock for it.
+        pythons: Python versions. To lock for a version, uv needs an installation of it.
     """
     switches: list[tuple[bool, ...]] = list(product((True, False), repeat=len(FEATURES)))
     for database, redis, auth, docs in switches:
@@ -36,7 +36,7 @@ def all_answers(pythons: tuple[str, ...] = PYTHONS) -> Iterator[Answers]:
 
 
 def lock(answers: Answers, folder: Path) -> str:
-    """Render a variant and let uv lock it.
+    """Render a variant and lock its dependencies.
 
     Args:
         answers: The variant.
@@ -47,18 +47,18 @@ def lock(answers: Answers, folder: Path) -> str:
     """
     data = dict(zip((*FEATURES, "python_version"), answers, strict=True)) | {"project_slug": SLUG}
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of what is not committed
+        warnings.simplefilter("ignore")  # about uncommitted changes
         run_copy(str(ROOT), folder, data=data, defaults=True, quiet=True, vcs_ref="HEAD")
     subprocess.run(["uv", "lock", "--quiet"], cwd=folder, check=True)
     return (folder / "uv.lock").read_text("utf-8")
 
 
 def condition(wanted: frozenset[Answers], every: frozenset[Answers]) -> str:
-    """Write the condition that holds for some answers and not for the others.
+    """Return a Jinja condition that is true for some combinations of answers only.
 
     Args:
-        wanted: The ones.
-        every: All of them.
+        wanted: Combinations for which it is true.
+        every: All combinations.
     """
     pythons = {answers[-1] for answers in wanted}
     features = {answers[:-1] for answers in wanted}
@@ -73,7 +73,7 @@ def condition(wanted: frozenset[Answers], every: frozenset[Answers]) -> str:
         if features != {answers[:-1] for answers in every}:
             parts.append(_features(features, {answers[:-1] for answers in every}))
         return " and ".join(parts) or "true"
-    # No simpler words for it.
+    # There is no simpler condition.
     return f"({', '.join(FEATURES)}, python_version) in {sorted(wanted, key=str)!r}"
 
 
@@ -92,7 +92,7 @@ def merge(locks: dict[Answers, str]) -> str:
         locks: The lock file of each variant.
     """
     every = frozenset(locks)
-    # Package by package; each has a few forms, which differ by what a variant or a Python needs.
+    # Each package has a few forms, which depend on the variant and the Python version.
     forms: dict[str, dict[str, set[Answers]]] = {}
     for answers, text in locks.items():
         head, *packages = text.split(PACKAGE)
@@ -114,14 +114,14 @@ def merge(locks: dict[Answers, str]) -> str:
 
 
 def main(target: Path, pythons: tuple[str, ...] = PYTHONS) -> dict[Answers, str]:
-    """Make the template of the lock file.
+    """Create the template of the lock file.
 
     Args:
         target: File to write.
-        pythons: Versions that may be answered.
+        pythons: Python versions to lock for.
 
     Returns:
-        The lock files that it renders.
+        The lock file of each combination of answers.
     """
     locks = {}
     with tempfile.TemporaryDirectory() as folder:

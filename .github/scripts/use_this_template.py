@@ -2,10 +2,10 @@
 # requires-python = ">=3.11"
 # dependencies = ["copier>=9.18,<10"]
 # ///
-"""Render the project in place of the template's files, and commit it.
+"""Replace the files of the template by the rendered project, and commit it.
 
-A workflow's token may delete files below .github/workflows, but neither add nor change one. So the project's workflows
-lie here too, byte for byte: those that are rendered stay, the others go.
+The token of a workflow may delete files in .github/workflows, but not add or change them. So this folder contains the
+workflows of the project too, unchanged. Those that are rendered are kept, and the others are deleted.
 """
 
 import os
@@ -15,7 +15,7 @@ from pathlib import Path
 
 from copier import run_copy
 
-# Updates come from here later, so this is what the answers name.
+# The answers file contains this source, and later updates come from it.
 TEMPLATE = os.environ.get("TEMPLATE", "gh:org/fastship-template")
 WORKFLOWS = ".github/workflows/"
 BOT = "github-actions[bot]"
@@ -27,7 +27,7 @@ def git(*arguments: str) -> str:
 
 
 def answers() -> dict[str, str]:
-    """Take what the repository tells of itself; where it cannot be an answer, the default stands."""
+    """Return the answers that the repository provides. An invalid one is left out, and the default applies."""
     name, owner = os.environ["REPOSITORY_NAME"], os.environ["REPOSITORY_OWNER"]
     description = os.environ.get("REPOSITORY_DESCRIPTION", "")
     slug = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
@@ -46,14 +46,14 @@ def answers() -> dict[str, str]:
 
 def main() -> None:
     if git("rev-list", "--count", "HEAD").strip() != "1" or not Path("copier.yml").exists():
-        print("This is no fresh copy of the template: there is nothing to do.")
+        print("This is not a new copy of the template: nothing to do.")
         return
     kept = set(git("ls-files", WORKFLOWS).split())
     git("rm", "-rq", ".")
     found = answers()
     try:
         run_copy(TEMPLATE, ".", data=found, defaults=True, overwrite=True, quiet=True)
-    except ValueError:  # a repository may have the name of a tool, which a command must not
+    except ValueError:  # the name of the repository is reserved
         found["project_slug"] += "-api"
         run_copy(TEMPLATE, ".", data=found, defaults=True, overwrite=True, quiet=True)
     rendered = {path.as_posix() for path in Path(WORKFLOWS).glob("*") if path.is_file()}
@@ -61,7 +61,7 @@ def main() -> None:
         git("checkout", "-q", "HEAD", "--", path)
     for path in rendered - kept:
         Path(path).unlink()
-        print(f"::warning::{path} is newer than this copy. Bring it with: uvx copier update")
+        print(f"::warning::{path} is newer than this copy. Run: uvx copier update")
     git("add", "-A")
     identity = ["-c", f"user.name={BOT}", "-c", f"user.email={BOT_EMAIL}"]
     git(*identity, "commit", "-qm", f"Render the project from {TEMPLATE}")
