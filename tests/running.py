@@ -61,6 +61,18 @@ class Application:
         return client
 
 
+class RestartTransport(httpx2.HTTPTransport):
+    """Repeats a GET request whose connection is lost, since `dev` restarts after a change."""
+
+    def handle_request(self, request: httpx2.Request) -> httpx2.Response:
+        for _ in range(20 if request.method == "GET" else 0):
+            try:
+                return super().handle_request(request)
+            except httpx2.TransportError:
+                time.sleep(0.25)
+        return super().handle_request(request)
+
+
 @dataclass(kw_only=True)
 class Running(Application):
     """An application that a test has started.
@@ -74,6 +86,11 @@ class Running(Application):
     process: subprocess.Popen[bytes]
     output: str = ""
     log: IO[str]
+
+    def client(self) -> httpx2.Client:
+        """Create a client that waits while the application restarts. It is closed at the end."""
+        client = httpx2.Client(base_url=self.url, timeout=20, transport=RestartTransport())
+        return self.clients.enter_context(client)
 
     def so_far(self) -> str:
         """Return its output until now."""

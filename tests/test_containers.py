@@ -15,7 +15,7 @@ from kubernetes_validate import validate
 from tests.conftest import Note
 from tests.containers import docker, inspect, require_docker, stack
 from tests.project import Project
-from tests.running import ACCOUNTS, Application
+from tests.running import ACCOUNTS, Application, RestartTransport
 from tests.test_running import ITEMS
 from tests.variants import FULL, Variant
 
@@ -265,14 +265,6 @@ def test_site_image(located: Project) -> None:
         docker("image", "rm", "--force", image)
 
 
-def schema_or_nothing(url: str) -> str:
-    """Return the OpenAPI schema, or nothing while the server restarts."""
-    try:
-        return httpx2.get(f"{url}/openapi.json").text
-    except httpx2.TransportError:
-        return ""
-
-
 @full
 def test_watch(located: Project) -> None:
     with stack(located) as urls:
@@ -296,9 +288,10 @@ def test_watch(located: Project) -> None:
             )
 
             deadline = time.monotonic() + 60
-            while "Another." not in schema_or_nothing(app):
-                assert time.monotonic() < deadline, "the edit was not copied"
-                time.sleep(0.2)
+            with httpx2.Client(base_url=app, transport=RestartTransport()) as client:
+                while "Another." not in client.get("/openapi.json").text:
+                    assert time.monotonic() < deadline, "the edit was not copied"
+                    time.sleep(0.2)
         finally:
             watching.terminate()
             watching.wait()
