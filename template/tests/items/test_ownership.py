@@ -9,7 +9,7 @@ from app.config import Settings
 from app.items import models
 from tests.auth.factories import access_token, create_user
 from tests.conftest import client_of
-from tests.items.factories import CHANGES, create_item
+from tests.items.factories import CHANGES, create_item, item_body
 
 ITEMS = "/api/v1/items"
 ITEM = f"{ITEMS}/370f3d98-7397-4ddb-8f31-0102f2a9a3dc"
@@ -46,6 +46,21 @@ async def test_other_users_item(
     # A 403 would reveal that the item exists.
     assert [r.status_code for r in (read, updated, deleted)] == [404, 404, 404]
     assert (await client.get(f"{ITEMS}/{item['id']}")).json() == item
+
+
+async def test_other_users_idempotency_key(
+    app: FastAPI, client: AsyncClient, session: AsyncSession, settings: Settings
+) -> None:
+    key = {"idempotency-key": "1"}
+    mine = await client.post(ITEMS, json=await item_body(client), headers=key)
+    other = await create_user(session, email="eve@example.com")
+    token = await access_token(session, other, settings)
+
+    async with client_of(app, authorization=f"Bearer {token}") as eve:
+        theirs = await eve.post(ITEMS, json=await item_body(eve), headers=key)
+
+    assert theirs.status_code == 201
+    assert theirs.json()["id"] != mine.json()["id"]
 
 
 async def test_deleted_user(client: AsyncClient, session: AsyncSession, user: User) -> None:

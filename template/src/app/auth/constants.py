@@ -8,6 +8,9 @@ ALGORITHM = "HS256"
 LEEWAY_SECONDS = 10
 # Time in which a refresh token may be used again: a response may get lost.
 REFRESH_GRACE_SECONDS = 10
+SECURITY_EVENT_DAYS = 365
+# An account whose address was never verified, and with which nobody has signed in, is deleted.
+UNVERIFIED_ACCOUNT_DAYS = 30
 
 SIGN_IN = Limit("sign in", address="30/minute", account="10/minute; 100/day")
 REFRESH = Limit("refresh", address="60/minute")

@@ -225,6 +225,8 @@ def render(names: Names, fields: list[Field]) -> dict[Path, str]:
     }
     templates[tests / "factories.py"] = "tests/factories.py.j2"
     templates[tests / "test_router.py"] = "tests/test_router.py.j2"
+    if HAS_DATABASE:
+        templates[tests / "test_retries.py"] = "tests/test_retries.py.j2"
     if owned:
         templates[tests / "test_ownership.py"] = "tests/test_ownership.py.j2"
     if not HAS_DATABASE:

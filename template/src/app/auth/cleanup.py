@@ -1,0 +1,43 @@
+"""Deletion of expired sessions, old security events, and accounts that were never used."""
+
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import delete, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.auth import models
+from app.auth.constants import SECURITY_EVENT_DAYS, UNVERIFIED_ACCOUNT_DAYS
+from app.auth.events import Event
+from app.config import Settings
+
+
+async def delete_expired(session: AsyncSession, settings: Settings) -> None:
+    """Delete what has expired.
+
+    Args:
+        session: Database session. Nothing is committed.
+        settings: Lifetimes of sessions.
+    """
+    now = datetime.now(UTC)
+    idle = now - timedelta(days=settings.auth.session_idle_days)
+    expired = (models.Session.expires_at < now) | (models.Session.refreshed_at < idle)
+    await session.execute(delete(models.Session).where(expired))
+    old = models.SecurityEvent.created_at < now - timedelta(days=SECURITY_EVENT_DAYS)
+    await session.execute(delete(models.SecurityEvent).where(old))
+
+    sessions = select(models.Session.id).where(models.Session.user_id == models.User.id)
+    signed_in = select(models.SecurityEvent.id).where(
+        models.SecurityEvent.user_id == models.User.id,
+        models.SecurityEvent.kind == Event.SIGNED_IN,
+    )
+    unused = (
+        models.User.email_verified_at.is_(None)
+        & (models.User.created_at < now - timedelta(days=UNVERIFIED_ACCOUNT_DAYS))
+        & ~models.User.is_superuser
+        & ~sessions.exists()
+        & ~signed_in.exists()
+    )
+    # Locked first: the second statement sees whether the user has signed in meanwhile.
+    users = select(models.User.id).where(unused).with_for_update(skip_locked=True)
+    ids = list(await session.scalars(users))
+    await session.execute(delete(models.User).where(models.User.id.in_(ids), unused))

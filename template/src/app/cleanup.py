@@ -1,0 +1,61 @@
+"""Deletion of expired records, every hour."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+
+import structlog
+from fastapi import FastAPI
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.config import Settings
+from app.database import SessionFactory
+
+INTERVAL_SECONDS = 3600
+# Any number that no other advisory lock uses.
+ADVISORY_LOCK = 7_402_531_118
+
+Step = Callable[[AsyncSession, Settings], Awaitable[None]]
+log = structlog.stdlib.get_logger(__name__)
+
+
+@asynccontextmanager
+async def cleanup_lifespan(app: FastAPI, *steps: Step) -> AsyncIterator[None]:
+    """Delete expired records while `app` runs: soon after the start, and then every hour.
+
+    Args:
+        app: The application.
+        steps: Each deletes records of one kind, in a transaction of its own.
+    """
+
+    async def repeat() -> None:
+        await asyncio.sleep(INTERVAL_SECONDS / 60)
+        while True:
+            await delete_expired(app.state.session_factory, app.state.settings, *steps)
+            await asyncio.sleep(INTERVAL_SECONDS)
+
+    task = asyncio.create_task(repeat())
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+async def delete_expired(factory: SessionFactory, settings: Settings, *steps: Step) -> None:
+    """Run the steps, except those that another process is running. A failure is logged.
+
+    Args:
+        factory: Creates the sessions.
+        settings: Settings.
+        steps: Each deletes records of one kind, in a transaction of its own.
+    """
+    for step in steps:
+        try:
+            async with factory() as session, session.begin():
+                if await session.scalar(select(func.pg_try_advisory_xact_lock(ADVISORY_LOCK))):
+                    await step(session, settings)
+        except Exception as error:
+            log.error("clean-up failed", step=step.__module__, error=type(error).__name__)
