@@ -65,6 +65,5 @@ async def test_unused_accounts(session: AsyncSession, settings: Settings) -> Non
 
 
 def event(user: User, kind: Event, **columns: object) -> SecurityEvent:
-    return SecurityEvent(
-        user_id=user.id, kind=kind, address="127.0.0.1", user_agent="test", **columns
-    )
+    client = {"address": "127.0.0.1", "network": "127.0.0.1", "user_agent": "test"}
+    return SecurityEvent(user_id=user.id, kind=kind, **client, **columns)

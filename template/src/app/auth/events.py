@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.auth import models, schemas
 from app.database import SessionDep, fetch_page
 from app.kit.pagination import Page, PageParams
-from app.kit.rate_limit import client_address
+from app.kit.rate_limit import client_address, client_network
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -43,6 +43,11 @@ class Client(NamedTuple):
 
     address: str
     user_agent: str
+
+    @property
+    def network(self) -> str:
+        """The network of the address."""
+        return client_network(self.address)
 
 
 ADMINISTRATOR = Client("administrator", "")
@@ -75,6 +80,7 @@ class SecurityLog:
                 user_id=user_id,
                 kind=event,
                 address=client.address,
+                network=client.network,
                 user_agent=client.user_agent,
             )
         )
@@ -96,9 +102,10 @@ class SecurityLog:
             models.User.id,
             literal(str(Event.SIGN_IN_FAILED)),
             literal(client.address),
+            literal(client.network),
             literal(client.user_agent),
         ).where(models.User.id == (user_id or uuid4()))
-        columns = ["user_id", "kind", "address", "user_agent"]
+        columns = ["user_id", "kind", "address", "network", "user_agent"]
         # The account may be deleted meanwhile.
         with suppress(IntegrityError):
             async with self.session.begin_nested():

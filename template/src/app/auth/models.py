@@ -50,4 +50,6 @@ class SecurityEvent(Entity):
     user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
     kind: Mapped[str] = mapped_column(Text)
     address: Mapped[str] = mapped_column(Text)
+    # The address, or the /64 of an IPv6 address, which changes often.
+    network: Mapped[str] = mapped_column(Text)
     user_agent: Mapped[str] = mapped_column(Text)

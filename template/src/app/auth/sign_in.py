@@ -33,14 +33,14 @@ async def find_account(users: UserService, email: str) -> Account:
     events = select(models.SecurityEvent.id).where(
         models.SecurityEvent.user_id == models.User.id,
         models.SecurityEvent.kind == Event.SIGNED_IN,
-        models.SecurityEvent.address == users.log.client.address,
+        models.SecurityEvent.network == users.log.client.network,
     )
     statement = select(models.User, events.exists()).where(models.User.email == address)
     row = (await users.session.execute(statement)).one_or_none()
     # No connection is occupied while the attempt is counted and the password is hashed.
     await users.session.commit()
     user, known = row or (None, False)
-    return Account(user, f"{address} {users.log.client.address}" if known else address or email)
+    return Account(user, f"{address} {users.log.client.network}" if known else address or email)
 
 
 async def sign_in(users: UserService, user: models.User | None, password: str) -> models.Session:

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from http import HTTPStatus
 from socket import gaierror
 
-from asyncpg.exceptions import ForeignKeyViolationError, UniqueViolationError
+from asyncpg.exceptions import ForeignKeyViolationError, PostgresError, UniqueViolationError
 from fastapi.exceptions import RequestValidationError
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
@@ -22,6 +22,8 @@ UNAVAILABLE_SQLSTATES = (
     *("57014", "55P03", "25P03", "25P04", "25006", "40001", "40P01"),
 )
 UNAVAILABLE_ERRORS = (ConnectionError, TimeoutError, gaierror, PoolTimeoutError)
+# DETAIL: Failing row contains (...). invalid input for query argument $1: ... (expected str, got int)
+VALUES = re.compile(r"(DETAIL:|invalid input for query argument \$\d+:).*", re.DOTALL)
 # Columns that the server sets. The client cannot correct them.
 SERVER_COLUMNS = {"id", "owner_id", "user_id"}
 
@@ -74,10 +76,23 @@ def to_problem(error: Exception) -> Exception | None:
 
 @contextmanager
 def database_errors() -> Iterator[None]:
-    """Raise the problem that the client gets for a database error."""
+    """Raise the problem that the client gets for a database error.
+
+    An unexpected error is raised again without the values that it contains, since it is logged.
+    """
     try:
         yield
     except Exception as error:
         if problem := to_problem(error):
             raise problem from error
+        if isinstance(error, DBAPIError) and error.orig:
+            for part in (error, error.orig, error.orig.__cause__):
+                _hide_values(part)
         raise
+
+
+def _hide_values(error: BaseException | None) -> None:
+    if error is not None:
+        error.args = tuple(VALUES.sub(r"\1 hidden", str(arg)) for arg in error.args)
+    if isinstance(error, PostgresError):
+        error.detail = None
