@@ -4,7 +4,7 @@ import asyncio
 import atexit
 import os
 from collections.abc import AsyncIterator, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from functools import cache
 from uuid import uuid4
 
@@ -102,16 +102,17 @@ async def engine(settings: Settings) -> AsyncIterator[AsyncEngine]:
 @pytest.fixture
 async def session(app: FastAPI, engine: AsyncEngine) -> AsyncIterator[AsyncSession]:
     """Open the transaction of this test, which all requests share. It is rolled back."""
-    original = app.state.session_factory, app.state.read_session_factory
+    original = app.state.session_factory, app.state.read_connection
     async with engine.connect() as connection:
         transaction = await connection.begin()
         factory = async_sessionmaker(
             connection, expire_on_commit=False, join_transaction_mode="create_savepoint"
         )
-        app.state.session_factory = app.state.read_session_factory = factory
+        app.state.session_factory = factory
+        app.state.read_connection = lambda: nullcontext(connection)
         try:
             async with factory() as session:
                 yield session
         finally:
-            app.state.session_factory, app.state.read_session_factory = original
+            app.state.session_factory, app.state.read_connection = original
             await transaction.rollback()

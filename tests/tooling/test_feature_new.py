@@ -117,7 +117,7 @@ class TestNew:
         code = read_files(project)
         main = code["src/app/main.py"]
         assert "from app.order_lines.router import router as order_lines_router" in main
-        assert "    v1.include_router(order_lines_router)\n    app.include_router(v1)" in main
+        assert "    app.include_router(order_lines_router, prefix=API)\n" in main
         assert '{"name": "order_lines", "description": "Order lines."},' in main
         if HAS_DOCS:
             assert "- Order lines: api/order-lines.md" in code["mkdocs.yml"]

@@ -88,10 +88,10 @@ class TestMount:
         ("old", "new"),
         [
             ("TAGS = [", "OTHER_TAGS = ["),
-            ('Router(prefix="/api/v1")', "Router()"),
+            ("app.include_router(", "api.include_router("),
             (".router import", ".routes import"),
         ],
-        ids=["tags", "parent", "imports"],
+        ids=["tags", "routers", "imports"],
     )
     def test_unusual_main(self, project: Path, old: str, new: str) -> None:
         main = project / self.MAIN
@@ -111,7 +111,7 @@ class TestMount:
         (project / self.MAIN).write_text(domains.mount(parcels)[Path(self.MAIN)])
 
         text = (project / self.MAIN).read_text()
-        assert "v1.include_router(parcels_router)" in text
+        assert "app.include_router(parcels_router, prefix=API)" in text
         assert domains.unmount(parcels)[Path(self.MAIN)] == before
 
 

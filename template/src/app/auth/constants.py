@@ -6,6 +6,7 @@ MAX_PASSWORD_LENGTH = 128
 ALGORITHM = "HS256"
 # The clocks of two servers differ.
 LEEWAY_SECONDS = 10
+CACHED_TOKENS = 5_000
 # Time in which a refresh token may be used again: a response may get lost.
 REFRESH_GRACE_SECONDS = 10
 SECURITY_EVENT_DAYS = 365

@@ -3,7 +3,7 @@ from uuid import UUID
 
 from fastapi import Depends, Request
 from fastapi.security import OAuth2PasswordBearer
-from sqlalchemy import func, select
+from sqlalchemy import bindparam, func, select
 
 from app.auth import models
 from app.auth.events import SecurityLogDep
@@ -11,12 +11,23 @@ from app.auth.exceptions import NotAuthenticated, SuperuserRequired, UserNotFoun
 from app.auth.service import UserService
 from app.auth.sessions import SessionService
 from app.auth.tokens import read_access_token
-from app.database import SessionDep, read_session
-from app.kit.problems import ServiceUnavailable, raises
+from app.database import ReaderDep, SessionDep
+from app.kit.problems import raises
 from app.kit.state import SettingsDep
 
 # A relative URL, so that the Authorize button works behind a proxy that adds a prefix.
 bearer = OAuth2PasswordBearer(tokenUrl="api/v1/auth/token", auto_error=False)
+
+SAFE_METHODS = {"GET", "HEAD"}
+USER_OF_SESSION = (
+    select(*models.User.__table__.columns)
+    .join(models.Session, models.Session.user_id == models.User.id)
+    .where(
+        models.Session.id == bindparam("session_id"),
+        models.Session.expires_at > func.now(),
+        models.User.is_active,
+    )
+)
 
 
 async def get_session_service(
@@ -49,8 +60,10 @@ async def get_access_session_id(
 CurrentSessionId = Annotated[UUID | None, Depends(get_access_session_id)]
 
 
-@raises(NotAuthenticated, ServiceUnavailable)
-async def get_current_user(request: Request, session_id: CurrentSessionId) -> models.User:
+@raises(NotAuthenticated)
+async def get_current_user(
+    request: Request, session_id: CurrentSessionId, reader: ReaderDep
+) -> models.User:
     """Return the authenticated user. To change it, lock it: `users.lock(user.id)`.
 
     Raises:
@@ -58,17 +71,13 @@ async def get_current_user(request: Request, session_id: CurrentSessionId) -> mo
     """
     if session_id is None:
         raise NotAuthenticated
-    statement = select(models.User).join(models.Session, models.Session.user_id == models.User.id)
-    alive = (
-        (models.Session.id == session_id)
-        & (models.Session.expires_at > func.now())
-        & models.User.is_active
-    )
-    async with read_session(request.app) as session:
-        user = await session.scalar(statement.where(alive))
-    if user is None:
+    rows = await reader.all(USER_OF_SESSION, session_id=session_id)
+    if request.method not in SAFE_METHODS:
+        # The session that changes rows takes a connection of its own.
+        await reader.release()
+    if not rows:
         raise NotAuthenticated
-    return user
+    return models.User(**rows[0]._mapping)
 
 
 CurrentUser = Annotated[models.User, Depends(get_current_user)]

@@ -8,13 +8,16 @@ import hmac
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from functools import lru_cache
+from time import time
 from typing import Any, NamedTuple
 from uuid import UUID, uuid4
 
 import jwt
+from pydantic import SecretStr
 
 from app.auth import models
-from app.auth.constants import ALGORITHM, LEEWAY_SECONDS
+from app.auth.constants import ALGORITHM, CACHED_TOKENS, LEEWAY_SECONDS
 from app.config import SLUG, AuthSettings
 
 
@@ -51,9 +54,23 @@ def read_access_token(token: str, settings: AuthSettings) -> UUID | None:
     The caller must check that the session exists.
     """
     with suppress(ValueError):
-        claims = _verify(Purpose.ACCESS, token, settings, "sid")
-        return UUID(claims["sid"]) if claims else None
+        session_id, expires_at = _verify_access_token(token, settings.secret_key)
+        return session_id if time() < expires_at + LEEWAY_SECONDS else None
     return None
+
+
+# A client sends the same token with each request. Only valid tokens are cached.
+@lru_cache(maxsize=CACHED_TOKENS)
+def _verify_access_token(token: str, key: SecretStr) -> tuple[UUID, int]:
+    """Return the ID of the session of an access token, and when the token expires.
+
+    Raises:
+        ValueError: The token is invalid.
+    """
+    claims = _verify(Purpose.ACCESS, token, key, "sid")
+    if claims is None:
+        raise ValueError
+    return UUID(claims["sid"]), claims["exp"]
 
 
 def create_mail_token(
@@ -79,7 +96,7 @@ def read_mail_token(purpose: Purpose, token: str, settings: AuthSettings) -> Mai
 
     The caller must compare the fingerprint with that of the account.
     """
-    claims = _verify(purpose, token, settings, "email", "fpr")
+    claims = _verify(purpose, token, settings.secret_key, "email", "fpr")
     return MailToken(claims["sub"], claims["email"], claims["fpr"]) if claims else None
 
 
@@ -105,13 +122,11 @@ def _sign(
     return jwt.encode(claims, settings.secret_key.get_secret_value(), algorithm=ALGORITHM)
 
 
-def _verify(
-    purpose: Purpose, token: str, settings: AuthSettings, *required: str
-) -> dict[str, Any] | None:
+def _verify(purpose: Purpose, token: str, key: SecretStr, *required: str) -> dict[str, Any] | None:
     with suppress(jwt.InvalidTokenError, ValueError):
         claims = jwt.decode(
             token,
-            settings.secret_key.get_secret_value(),
+            key.get_secret_value(),
             algorithms=[ALGORITHM],
             issuer=SLUG,
             audience=purpose.audience,

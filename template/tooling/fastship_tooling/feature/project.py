@@ -142,38 +142,31 @@ def _with_router(source: str, names: Names) -> str:
         if isinstance(node, ast.ImportFrom)
         and re.fullmatch(r"app\.\w+\.\w*router", node.module or "")
     ]
-    parents = [
+    included = [
         node
         for node in ast.walk(tree)
-        if isinstance(node, ast.Assign) and ast.unparse(node.value).startswith("Router(prefix=")
+        if isinstance(node, ast.Expr) and ast.unparse(node).startswith("app.include_router(")
     ]
     tags = [
         node.value
         for node in tree.body
         if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "TAGS"
     ]
-    if not (imports and parents and tags and isinstance(tags[0], ast.List)):
+    if not (imports and included and tags and isinstance(tags[0], ast.List)):
         raise FeatureError(
-            f"{MAIN} has no list TAGS, no import of a router, or no `v1 = Router(prefix=...)`. "
+            f"{MAIN} has no list TAGS, no import of a router, or no `app.include_router(...)`. "
             "`feature new` adds the new domain there. Restore them."
         )
-    parent = ast.unparse(parents[0].targets[0])
-    included = [
-        node
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Expr) and ast.unparse(node).startswith(f"{parent}.include_router(")
-    ]
-    after = included[-1] if included else parents[0]
     entry = f'{{"name": "{names.plural}", "description": "{sentence(names.plural)}."}},'
-    last_tag = tags[0].elts[-1]  # the health checks
+    last_tag, last_router = tags[0].elts[-1], included[-1]  # the health checks
     insertions = [
         (
             imports[-1].end_lineno or 0,
             f"from app.{names.plural}.router import router as {names.plural}_router",
         ),
         (
-            after.end_lineno or 0,
-            f"{' ' * after.col_offset}{parent}.include_router({names.plural}_router)",
+            last_router.lineno - 1,
+            f"{' ' * last_router.col_offset}app.include_router({names.plural}_router, prefix=API)",
         ),
         (last_tag.lineno - 1, f"{' ' * last_tag.col_offset}{entry}"),
     ]

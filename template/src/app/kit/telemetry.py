@@ -1,0 +1,34 @@
+"""OpenTelemetry: traces and metrics of requests, exported to the endpoint in the OTEL_* variables.
+
+The exporter is the extra `telemetry`. https://opentelemetry.io/docs/specs/otel/protocol/exporter/
+"""
+
+import os
+
+from fastapi.telemetry import TelemetryConfig
+from opentelemetry import trace
+from structlog.types import EventDict, WrappedLogger
+
+ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
+SIGNALS = ("TRACES", "METRICS", "LOGS")
+ENDPOINTS = (ENDPOINT, *(f"OTEL_EXPORTER_OTLP_{signal}_ENDPOINT" for signal in SIGNALS))
+
+
+def is_exported() -> bool:
+    """Return whether an endpoint is configured."""
+    return any(os.environ.get(name) for name in ENDPOINTS)
+
+
+def telemetry_config() -> TelemetryConfig:
+    """Return FastAPI's configuration. Without an endpoint, all is off, since it costs time in each request."""
+    on = is_exported()
+    return {"auto_configure": on, "tracing": on, "metrics": on, "logs": on}
+
+
+def add_trace_id(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Add the IDs of the current trace and span, as hexadecimal numbers."""
+    context = trace.get_current_span().get_span_context()
+    if context.is_valid:
+        event["trace_id"] = trace.format_trace_id(context.trace_id)
+        event["span_id"] = trace.format_span_id(context.span_id)
+    return event
