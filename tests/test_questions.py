@@ -209,7 +209,7 @@ def test_no_jinja_extensions(tmp_path: Path) -> None:
 
 
 def test_python_templates_are_valid_python() -> None:
-    templates = list((ROOT / "template").rglob("*.py.jinja"))
+    templates = list((ROOT / "template").rglob("*.py[.']*jinja"))
 
     assert 0 < len(templates) <= 10
     for path in templates:

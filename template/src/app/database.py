@@ -2,14 +2,14 @@
 
 import math
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import Depends, FastAPI, Request
-from sqlalchemy import DateTime, MetaData, Row, Select, Table, event, func, text, tuple_
+from sqlalchemy import DateTime, MetaData, Select, Table, event, func, text, tuple_
 from sqlalchemy.exc import InvalidatePoolError
 from sqlalchemy.ext.asyncio import (
     AsyncConnection,
@@ -21,7 +21,8 @@ from sqlalchemy.ext.asyncio import (
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from app.config import SLUG, DatabaseSettings
+from app.config import SLUG, DatabaseSettings, Settings
+from app.kit.cleanup import Step, cleanup_lifespan
 from app.kit.database_errors import Conflict, database_errors
 from app.kit.pagination import Cursor, PageParams
 from app.kit.problems import Problem, ServiceUnavailable, raises
@@ -140,9 +141,15 @@ def create_session_factory(engine: AsyncEngine) -> SessionFactory:
 
 
 @asynccontextmanager
-async def lifespan(app: FastAPI, settings: DatabaseSettings) -> AsyncIterator[None]:
-    """Provide sessions to the requests of `app`, and close the connections on shutdown."""
-    engine = create_engine(settings)
+async def lifespan(app: FastAPI, settings: Settings, *cleanups: Step) -> AsyncIterator[None]:
+    """Provide sessions to the requests of `app`, and close the connections on shutdown.
+
+    Args:
+        app: The application.
+        settings: Settings.
+        cleanups: Functions that delete expired records.
+    """
+    engine = create_engine(settings.database)
     app.state.session_factory = create_session_factory(engine)
     app.state.read_connection = engine.execution_options(isolation_level="AUTOCOMMIT").connect
 
@@ -152,13 +159,14 @@ async def lifespan(app: FastAPI, settings: DatabaseSettings) -> AsyncIterator[No
 
     app.state.readiness_checks["database"] = check
     try:
-        yield
+        async with cleanup_lifespan(app.state.session_factory, settings, *cleanups):
+            yield
     finally:
         await engine.dispose()
 
 
 class Reader:
-    """Reads rows as plain columns, outside of a transaction.
+    """Reads rows as dictionaries, outside of a transaction.
 
     Without ORM objects, BEGIN and COMMIT, a query takes half the time. Each statement sees the latest
     committed rows, as in a transaction of PostgreSQL's default isolation level.
@@ -172,23 +180,33 @@ class Reader:
         self._stack = AsyncExitStack()
         self._connection: AsyncConnection | None = None
 
-    async def all(self, statement: Select[Any], **parameters: object) -> Sequence[Row[Any]]:
+    async def all(self, statement: Select[Any], **parameters: object) -> list[dict[str, Any]]:
         """Return the rows that a statement selects.
 
         Args:
-            statement: The statement. Build it once: SQLAlchemy needs longer for that than PostgreSQL for
-                the query.
+            statement: Statement with columns. Build it once: that takes longer than the query.
             parameters: Values of its `bindparam`s.
 
         Raises:
-            TypeError: The statement changes rows. Use `SessionDep` for that.
+            TypeError: The statement changes rows.
         """
         if not statement.is_select:
             raise TypeError("A Reader cannot change rows. Use the session (SessionDep) instead.")
         if self._connection is None:
             self._connection = await self._stack.enter_async_context(self._connect())
-        rows: Sequence[Row[Any]] = (await self._connection.execute(statement, parameters)).all()
-        return rows
+        result = await self._connection.execute(statement, parameters)
+        names = list(result.keys())
+        return [dict(zip(names, row, strict=True)) for row in result]
+
+    async def first(self, statement: Select[Any], **parameters: object) -> dict[str, Any] | None:
+        """Return the first row that a statement selects, if any.
+
+        Args:
+            statement: As for `all`.
+            parameters: As for `all`.
+        """
+        rows = await self.all(statement, **parameters)
+        return rows[0] if rows else None
 
     async def release(self) -> None:
         """Return the connection to the pool. The next query takes another one."""

@@ -71,13 +71,13 @@ async def get_current_user(
     """
     if session_id is None:
         raise NotAuthenticated
-    rows = await reader.all(USER_OF_SESSION, session_id=session_id)
+    row = await reader.first(USER_OF_SESSION, session_id=session_id)
     if request.method not in SAFE_METHODS:
         # The session that changes rows takes a connection of its own.
         await reader.release()
-    if not rows:
+    if row is None:
         raise NotAuthenticated
-    return models.User(**rows[0]._mapping)
+    return models.User(**row)
 
 
 CurrentUser = Annotated[models.User, Depends(get_current_user)]

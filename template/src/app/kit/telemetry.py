@@ -1,6 +1,6 @@
 """OpenTelemetry: traces and metrics of requests, exported to the endpoint in the OTEL_* variables.
 
-The exporter is the extra `telemetry`. https://opentelemetry.io/docs/specs/otel/protocol/exporter/
+The exporter is installed with `uv add "fastapi[opentelemetry]"`. See https://opentelemetry.io
 """
 
 import os

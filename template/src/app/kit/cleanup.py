@@ -5,12 +5,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 
 import structlog
-from fastapi import FastAPI
 from sqlalchemy import func, select
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from app.config import Settings
-from app.database import SessionFactory
 
 INTERVAL_SECONDS = 3600
 # Any number that no other advisory lock uses.
@@ -21,18 +19,21 @@ log = structlog.stdlib.get_logger(__name__)
 
 
 @asynccontextmanager
-async def cleanup_lifespan(app: FastAPI, *steps: Step) -> AsyncIterator[None]:
-    """Delete expired records while `app` runs: soon after the start, and then every hour.
+async def cleanup_lifespan(
+    factory: async_sessionmaker[AsyncSession], settings: Settings, *steps: Step
+) -> AsyncIterator[None]:
+    """Delete expired records meanwhile: soon after the start, and then every hour.
 
     Args:
-        app: The application.
+        factory: Creates the sessions.
+        settings: Settings.
         steps: Each deletes records of one kind, in a transaction of its own.
     """
 
     async def repeat() -> None:
         await asyncio.sleep(INTERVAL_SECONDS / 60)
         while True:
-            await delete_expired(app.state.session_factory, app.state.settings, *steps)
+            await delete_expired(factory, settings, *steps)
             await asyncio.sleep(INTERVAL_SECONDS)
 
     task = asyncio.create_task(repeat())
@@ -44,7 +45,9 @@ async def cleanup_lifespan(app: FastAPI, *steps: Step) -> AsyncIterator[None]:
             await task
 
 
-async def delete_expired(factory: SessionFactory, settings: Settings, *steps: Step) -> None:
+async def delete_expired(
+    factory: async_sessionmaker[AsyncSession], settings: Settings, *steps: Step
+) -> None:
     """Run the steps, except those that another process is running. A failure is logged.
 
     Args:

@@ -1,19 +1,18 @@
 import asyncio
 
 import pytest
-from fastapi import FastAPI
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from structlog.testing import capture_logs
 
-from app import cleanup
-from app.cleanup import ADVISORY_LOCK, cleanup_lifespan, delete_expired
 from app.config import Settings
 from app.database import SessionFactory
+from app.kit import cleanup
+from app.kit.cleanup import ADVISORY_LOCK, cleanup_lifespan, delete_expired
 
 
 async def test_runs_while_the_application_runs(
-    app: FastAPI, monkeypatch: pytest.MonkeyPatch
+    session_factory: SessionFactory, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(cleanup, "INTERVAL_SECONDS", 0.001)
     runs = asyncio.Semaphore(0)
@@ -21,7 +20,7 @@ async def test_runs_while_the_application_runs(
     async def step(_session: AsyncSession, _settings: Settings) -> None:
         runs.release()
 
-    async with asyncio.timeout(10), cleanup_lifespan(app, step):
+    async with asyncio.timeout(10), cleanup_lifespan(session_factory, settings, step):
         for _ in range(2):
             await runs.acquire()
 
