@@ -80,6 +80,20 @@ def database_url() -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
+def other_database_url() -> Iterator[str]:
+    """Create a second database, for tests of migrations."""
+    with temporary_database("base") as url:
+        yield url
+
+
+@pytest.fixture
+def empty_database_url(other_database_url: str) -> str:
+    """Return the URL of a database without tables."""
+    asyncio.run(execute(other_database_url, "DROP SCHEMA public CASCADE; CREATE SCHEMA public"))
+    return other_database_url
+
+
+@pytest.fixture(scope="session")
 def settings(database_url: str) -> Settings:
     database = DatabaseSettings(url=SecretStr(database_url))
     return load_settings().model_copy(update={"database": database})

@@ -1,6 +1,5 @@
 import asyncio
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import asyncpg
@@ -11,14 +10,6 @@ from sqlalchemy import Connection
 
 from app import migrations
 from app.database import Base
-from tests.databases import temporary_database
-
-
-@pytest.fixture
-def empty() -> Iterator[str]:
-    """Create a database without tables."""
-    with temporary_database("base") as url:
-        yield url
 
 
 def tables(url: str) -> set[str]:
@@ -44,21 +35,21 @@ def test_models_match_migrations(database_url: str) -> None:
     command.check(migrations.config(database_url))
 
 
-def test_up_down_up(empty: str) -> None:
-    migrations.upgrade(empty)
-    upgraded = tables(empty)
-    command.downgrade(migrations.config(empty), "base")
-    downgraded = tables(empty)
-    migrations.upgrade(empty)
+def test_up_down_up(empty_database_url: str) -> None:
+    migrations.upgrade(empty_database_url)
+    upgraded = tables(empty_database_url)
+    command.downgrade(migrations.config(empty_database_url), "base")
+    downgraded = tables(empty_database_url)
+    migrations.upgrade(empty_database_url)
 
     assert upgraded == {"alembic_version", *Base.metadata.tables}
     assert downgraded == {"alembic_version"}
-    assert tables(empty) == upgraded
+    assert tables(empty_database_url) == upgraded
 
 
-def test_dropped_tables_that_reference_each_other(empty: str, tmp_path: Path) -> None:
+def test_dropped_tables_that_reference_each_other(empty_database_url: str, tmp_path: Path) -> None:
     # Alembic lists dropped tables in a random order. With six tables, it is hardly the right one.
-    migrations.upgrade(empty)
+    migrations.upgrade(empty_database_url)
     chain = [f"chain_{number}" for number in range(6)]
 
     def create(connection: Connection) -> None:
@@ -67,25 +58,27 @@ def test_dropped_tables_that_reference_each_other(empty: str, tmp_path: Path) ->
                 f"CREATE TABLE {name} (id uuid PRIMARY KEY REFERENCES {referenced} (id))"
             )
 
-    migrations.on_connection(empty, create)
+    migrations.on_connection(empty_database_url, create)
     shutil.copytree(Path(str(migrations.__file__)).parent / "versions", tmp_path / "versions")
-    config = migrations.config(empty, tmp_path / "versions")
+    config = migrations.config(empty_database_url, tmp_path / "versions")
 
     command.revision(config, "drop the chain", autogenerate=True)
     command.upgrade(config, "head")
-    without = tables(empty)
+    without = tables(empty_database_url)
     command.downgrade(config, "-1")
 
     assert not without & set(chain)
-    assert tables(empty) == without | set(chain)
+    assert tables(empty_database_url) == without | set(chain)
 
 
 def test_without_pyproject(
-    empty: str, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+    empty_database_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
     # An image contains only the installed package.
     monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere"))
 
-    migrations.upgrade(empty)
+    migrations.upgrade(empty_database_url)
 
-    assert tables(empty) == {"alembic_version", *Base.metadata.tables}
+    assert tables(empty_database_url) == {"alembic_version", *Base.metadata.tables}

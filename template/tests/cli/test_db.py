@@ -8,7 +8,7 @@ from app.cli import db
 from app.cli.console import CLIError
 from app.cli.main import app
 from app.config import Settings
-from tests.databases import execute, temporary_database
+from tests.databases import execute
 
 runner = CliRunner()
 
@@ -32,17 +32,16 @@ def test_unavailable_database(monkeypatch: pytest.MonkeyPatch, command: list[str
     assert "secret-password" not in result.output
 
 
-def test_upgrade(monkeypatch: pytest.MonkeyPatch) -> None:
-    with temporary_database("base") as url:
-        monkeypatch.setenv("DATABASE_URL", url)
+def test_upgrade(monkeypatch: pytest.MonkeyPatch, empty_database_url: str) -> None:
+    monkeypatch.setenv("DATABASE_URL", empty_database_url)
 
-        before = runner.invoke(app, ["serve"])
-        upgraded = runner.invoke(app, ["db", "upgrade"])
+    before = runner.invoke(app, ["serve"])
+    upgraded = runner.invoke(app, ["db", "upgrade"])
 
-        assert "Migrations are missing" in before.stderr
-        assert "db upgrade" in before.stderr
-        assert upgraded.exit_code == 0, upgraded.output
-        assert not migrations.is_behind(url)
+    assert "Migrations are missing" in before.stderr
+    assert "db upgrade" in before.stderr
+    assert upgraded.exit_code == 0, upgraded.output
+    assert not migrations.is_behind(empty_database_url)
 
 
 def test_unknown_revision(monkeypatch: pytest.MonkeyPatch, database_url: str) -> None:
@@ -62,10 +61,10 @@ def test_missing_url(settings: Settings) -> None:
         db.require_current_schema(settings.model_copy(update={"database": without}))
 
 
-def test_database_ahead_of_the_code() -> None:
+def test_database_ahead_of_the_code(empty_database_url: str) -> None:
     # During a deployment or after a rollback, old code uses a newer schema.
-    with temporary_database() as url:
-        change = "UPDATE alembic_version SET version_num = 'from_the_future'"
-        asyncio.run(execute(url, change))
+    migrations.upgrade(empty_database_url)
+    change = "UPDATE alembic_version SET version_num = 'from_the_future'"
+    asyncio.run(execute(empty_database_url, change))
 
-        assert not migrations.is_behind(url)
+    assert not migrations.is_behind(empty_database_url)
