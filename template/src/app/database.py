@@ -135,9 +135,10 @@ def _ping_idle_connections(engine: AsyncEngine) -> None:
 def create_session_factory(engine: AsyncEngine) -> SessionFactory:
     """Create the session factory.
 
-    Objects stay usable after the commit, since lazy loading is not possible in async code.
+    Objects stay usable after the commit, since lazy loading is not possible in async code. A closed
+    session cannot be used again: it would take a connection that nobody returns.
     """
-    return async_sessionmaker(engine, expire_on_commit=False)
+    return async_sessionmaker(engine, expire_on_commit=False, close_resets_only=False)
 
 
 @asynccontextmanager
@@ -179,6 +180,7 @@ class Reader:
         self._connect = connect
         self._stack = AsyncExitStack()
         self._connection: AsyncConnection | None = None
+        self._closed = False
 
     async def all(self, statement: Select[Any], **parameters: object) -> list[dict[str, Any]]:
         """Return the rows that a statement selects.
@@ -189,9 +191,12 @@ class Reader:
 
         Raises:
             TypeError: The statement changes rows.
+            RuntimeError: The request is over.
         """
         if not statement.is_select:
             raise TypeError("A Reader cannot change rows. Use the session (SessionDep) instead.")
+        if self._closed:
+            raise RuntimeError("The request is over. To stream rows, use open_session().")
         if self._connection is None:
             self._connection = await self._stack.enter_async_context(self._connect())
         result = await self._connection.execute(statement, parameters)
@@ -213,6 +218,11 @@ class Reader:
         self._connection = None
         await self._stack.aclose()
 
+    async def close(self) -> None:
+        """Return the connection to the pool. No query is possible afterwards."""
+        self._closed = True
+        await self.release()
+
 
 @raises(ServiceUnavailable)
 async def get_reader(request: Request) -> AsyncIterator[Reader]:
@@ -226,7 +236,7 @@ async def get_reader(request: Request) -> AsyncIterator[Reader]:
         try:
             yield reader
         finally:
-            await reader.release()
+            await reader.close()
 
 
 ReaderDep = Annotated[Reader, Depends(get_reader, scope="function")]
@@ -260,6 +270,21 @@ async def _commit(session: AsyncSession) -> None:
     await session.commit()
     for callback in session.info.pop("after_commit", ()):
         await callback()
+
+
+@asynccontextmanager
+async def open_session(app: FastAPI) -> AsyncIterator[AsyncSession]:
+    """Open a session for a response that is streamed, or for work after the response.
+
+    The session of the request is closed before the response is sent. This one is open until the
+    context ends, also if the client disconnects. Commit it if it changes rows.
+
+    Example:
+        `async with open_session(request.app) as session:`
+    """
+    with database_errors():
+        async with app.state.session_factory() as session:
+            yield session
 
 
 SessionDep = Annotated[AsyncSession, Depends(get_session, scope="function")]
