@@ -88,8 +88,8 @@ EXEMPT = re.compile(r"\.copier-answers\.yml|LICENSE|\.github/workflows/.*|uv\.lo
 
 # H2 of the requirements: lines of Python in src/app and in tests, and those that later features added:
 # conditional requests and limits of requests in all variants; sessions, security events and rules for
-# passwords with accounts; references with a database.
-MAX_LINES = {FULL: (4500 + 750, 3200 + 750), BARE: (1600 + 250, 1200 + 250)}
+# passwords with accounts; references, and errors of migrations, with a database.
+MAX_LINES = {FULL: (4500 + 850, 3200 + 750), BARE: (1600 + 250, 1200 + 250)}
 MAX_TOP_LEVEL = 20
 MAX_PYTHON_TEMPLATES = 10
 MAX_BLOCK_TAGS = 300
