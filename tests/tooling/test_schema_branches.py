@@ -150,7 +150,7 @@ class TestLeave:
 class TestData:
     @pytest.fixture(autouse=True)
     def left(self, weight: None, url: str, declare: Declare, git: Git) -> Path:
-        """Leave a branch whose column has a value, and return the backup."""
+        """Switch from a branch whose column has a value, and return the backup."""
         insert(url, "2, 20, 30")
         git("switch", "main")
         declare(column("size"))

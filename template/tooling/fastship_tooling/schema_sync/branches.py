@@ -38,7 +38,7 @@ def folder_of(url: str) -> Path | None:
 
 
 def remember(folder: Path | None) -> None:
-    """Keep the text of the migrations of the working tree.
+    """Copy the migrations of the working tree.
 
     Args:
         folder: Folder of the kept migrations.
