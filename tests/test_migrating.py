@@ -1,5 +1,6 @@
 """Changes of models while `dev` runs, with a real database."""
 
+import re
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -83,8 +84,9 @@ class Editor:
         return done.stdout
 
 
-def git(project: Project, *command: str) -> None:
-    project.run("git", "-c", "user.name=Ada", "-c", "user.email=ada@example.com", *command)
+def git(project: Project, *command: str, check: bool = True) -> None:
+    author = ("-c", "user.name=Ada", "-c", "user.email=ada@example.com")
+    project.run("git", *author, *command, check=check)
 
 
 @pytest.fixture
@@ -168,23 +170,80 @@ def test_requests_during_a_restart(editor: Editor) -> None:
 
 
 @full
-def test_deleted_migration(fresh: Project) -> None:
-    git(fresh, "init", "-q")
-    with dev(fresh) as app:
-        editor = Editor(fresh, app)
-        editor.edit(TITLE, TITLE + PRICE, expect="Migration created and applied")
-        editor.wait_for_starts(2)
-        next((fresh.path / "src/app/migrations/versions").glob("2*.py")).unlink()
-        editor.touch()
-        wait_until(lambda: editor.count("uv run acme-orders db reset") > 0, "advice")
-        assert "of this code, or the file was deleted" in app.so_far()
-        assert app.client().get("/health/live").is_success
+def test_deleted_migration(editor: Editor) -> None:
+    editor.edit(TITLE, TITLE + PRICE, expect="Migration created and applied")
+    editor.wait_for_starts(2)
+    next((editor.project.path / "src/app/migrations/versions").glob("2*.py")).unlink()
 
-        # The advice works.
-        fresh.uv_run("acme-orders", "db", "reset", "--yes")
-        editor.touch()
-        editor.wait_for_starts(3)
+    editor.touch()
+
+    editor.wait_for_starts(3)
+    assert "Migration reverted, because its file is gone: add price to items" in editor.app.so_far()
+    assert editor.migrations() == ["add_price_to_items.py"]
+    assert "price" in editor.columns()
+
+
+@full
+def test_branches(editor: Editor) -> None:
+    """Switch branches, stash and merge while `dev` runs."""
+    editor.commit()
+    git(editor.project, "switch", "-qc", "price")
+    editor.edit(TITLE, TITLE + PRICE, expect="Migration created and applied")
+    editor.wait_for_starts(2)
+    editor.commit()
+
+    # No data is lost: the column has its default value in all rows.
+    editor.client.post(ITEMS, json={"title": "Buy milk"}).raise_for_status()
+    for starts in (3, 5):
+        git(editor.project, "switch", "-q", "-")
+        editor.wait_for_starts(starts)
+        assert "price" not in editor.columns()
+        assert editor.client.get(ITEMS).is_success
+        assert editor.sql("SELECT title FROM items").split() == ["Buy", "milk"]
+        git(editor.project, "switch", "-q", "-")
+        editor.wait_for_starts(starts + 1)
+        assert "price" in editor.columns()
         assert editor.migrations() == ["add_price_to_items.py"]
+
+    # A value would be lost, so there is a backup.
+    editor.sql("UPDATE items SET price = 8")
+    git(editor.project, "switch", "-q", "-")
+    editor.wait_for_starts(7)
+    [backup] = (editor.project.path / "backups").iterdir()
+    assert f"Its data is in a backup: backups/{backup.name}" in editor.app.so_far()
+
+    # Changes that are not committed.
+    editor.edit(TITLE, TITLE + WEIGHT, expect="add_weight_to_items.py")
+    editor.wait_for_starts(8)
+    git(editor.project, "stash", "-qu")
+    editor.wait_for_starts(9)
+    assert "weight" not in editor.columns()
+    git(editor.project, "stash", "pop", "-q")
+    editor.wait_for_starts(10)
+    assert editor.migrations() == ["add_weight_to_items.py"]
+    assert "weight" in editor.columns()
+    editor.commit()
+
+    # Two branches with a migration each. `dev` continues as soon as they are merged.
+    git(editor.project, "merge", "-q", "--no-edit", "price", check=False)
+    models = editor.models.read_text()
+    editor.models.write_text(re.sub("^(<<<|===|>>>).*\n", "", models, flags=re.M))
+    git(editor.project, "add", "-A")
+    git(editor.project, "commit", "-qm", "Merge")
+    wait_until(lambda: editor.count("Several migrations are the latest") > 0, "advice")
+    editor.project.uv_run("acme-orders", "db", "merge")
+    editor.wait_for_starts(11)
+    assert {"price", "weight"} <= editor.columns()
+    assert f"db restore backups/{backup.name}" in editor.app.so_far()
+    assert "has all migrations" in editor.project.uv_run("acme-orders", "doctor")
+
+    editor.commit()
+    # The backup is the database of the other branch, to which `dev` adds what is missing.
+    git(editor.project, "switch", "-q", "price")
+    editor.wait_for_starts(12)
+    assert "weight" not in editor.columns()
+    editor.project.uv_run("acme-orders", "db", "restore", f"backups/{backup.name}", "--yes")
+    assert editor.sql("SELECT price FROM items").split() == ["8"]
 
 
 @full
@@ -201,7 +260,7 @@ def test_merge_of_two_branches(fresh: Project) -> None:
     output = fresh.uv_run("python", "-c", script, check=False)
     fresh.uv_run("acme-orders", "db", "merge")
 
-    assert "Two migrations are the latest: a.py and b.py. Merge them" in output
+    assert "Several migrations are the latest: a.py and b.py. Merge them" in output
     fresh.uv_run("python", "-c", script)
 
 

@@ -93,8 +93,9 @@ EXEMPT = re.compile(r"\.copier-answers\.yml|LICENSE|\.github/workflows/.*|uv\.lo
 
 # H2 of the requirements: lines of Python in src/app and in tests, and those that later features added:
 # conditional requests, limits of requests and telemetry in all variants; sessions, security events and
-# rules for passwords with accounts; references, safe retries and clean-up with a database.
-MAX_LINES = {FULL: (4500 + 1200, 3200 + 1100), BARE: (1600 + 300, 1200 + 300)}
+# rules for passwords with accounts; references, safe retries, clean-up, and errors of migrations with a
+# database.
+MAX_LINES = {FULL: (4500 + 1300, 3200 + 1100), BARE: (1600 + 300, 1200 + 300)}
 MAX_TOP_LEVEL = 20
 MAX_PYTHON_TEMPLATES = 10
 MAX_BLOCK_TAGS = 300

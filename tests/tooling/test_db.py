@@ -1,10 +1,12 @@
+import asyncio
+import re
+import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from alembic import command
-from alembic.script import ScriptDirectory
 from fastship_tooling.database import commands, connection
 from sqlalchemy import Connection, text
 from typer.testing import CliRunner
@@ -12,7 +14,7 @@ from typer.testing import CliRunner
 from app import migrations
 from app.cli.main import app
 from app.config import Settings
-from tests.databases import temporary_database
+from tests.databases import execute, temporary_database
 
 runner = CliRunner()
 
@@ -53,31 +55,146 @@ def test_unavailable_database(monkeypatch: pytest.MonkeyPatch, arguments: list[s
     assert "secret-password" not in result.output
 
 
+@pytest.fixture
+def versions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return a copy of the folder of the migrations, and keep the state of `dev` elsewhere."""
+    versions = tmp_path / "versions"
+    original = migrations.config
+    source = Path("src/app/migrations/versions")
+    shutil.copytree(source, versions, ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr(migrations, "config", lambda url: original(url, versions))
+    monkeypatch.setattr(commands, "STATE", tmp_path / ".dev")
+    return versions
+
+
+def add_migration(versions: Path, revision: str, below: str = "0001") -> None:
+    (versions / f"{revision}.py").write_text(
+        f'"""{revision}."""\nrevision = "{revision}"\ndown_revision = "{below}"\n'
+        "def upgrade() -> None: ...\ndef downgrade() -> None: ...\n"
+    )
+
+
+def run(*arguments: str) -> tuple[int, str]:
+    """Run a command without a terminal, and return its exit code and what it printed."""
+    result = runner.invoke(app, ["db", *arguments])
+    output = [line for line in result.output.splitlines() if not line.startswith('{"event"')]
+    return result.exit_code, "\n".join(output)
+
+
 class TestRevision:
-    @pytest.mark.parametrize("empty", [False, True])
-    def test_options(self, monkeypatch: pytest.MonkeyPatch, url: str, empty: bool) -> None:
-        created: dict[str, object] = {}
+    def test_no_changes(self, url: str, versions: Path) -> None:
+        before = set(versions.iterdir())
 
-        def revision(_config: object, message: str, **options: object) -> None:
-            created.update(options, message=message)
+        code, output = run("revision", "add price")
 
-        monkeypatch.setattr(command, "revision", revision)
-        options = ["--empty"] if empty else []
+        assert code == 1
+        assert "The models have no changes, so no migration was created." in output
+        assert 'db revision --empty "add price"' in output
+        assert set(versions.iterdir()) == before
 
-        result = runner.invoke(app, ["db", "revision", "add price", *options])
+    def test_changes(self, url: str, versions: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        migrations.on_connection(url, lambda c: c.execute(text("ALTER TABLE items ADD old int")))
+        try:
+            code, output = run("revision", "drop old")
+            again, refused = run("revision", "another one")
+        finally:
+            migrations.on_connection(url, lambda c: c.execute(text("ALTER TABLE items DROP old")))
 
-        assert result.exit_code == 0, result.output
-        assert created == {"message": "add price", "autogenerate": not empty}
+        assert (code, again) == (0, 1)
+        assert "It drops items.old.\nCreated " in output
+        assert "_drop_old.py.\nReview it, then apply it" in output
+        # A destructive migration is not applied to compare the models.
+        assert "_drop_old.py is not applied, because it drops items.old." in refused
+        assert migrations.current(url) == ("0001",)
 
-    def test_database_behind(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(command, "revision", lambda *_, **__: None)
+    def test_empty(self, url: str, versions: Path) -> None:
+        code, output = run("revision", "add price", "--empty")
+
+        assert code == 0
+        assert output.startswith("Created ")
+        assert len(output.splitlines()) == 2
+        assert len(list(versions.glob("*_add_price.py"))) == 1
+
+    def test_database_behind(self, versions: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         with temporary_database("base") as url:
             monkeypatch.setenv("DATABASE_URL", url)
 
-            runner.invoke(app, ["db", "revision", "add price"])
+            run("revision", "add price")
 
             # The models are compared with the database, so it needs all migrations.
             assert not migrations.is_behind(url)
+
+
+class TestWrongRevisions:
+    @pytest.mark.parametrize("command", ["upgrade", "downgrade"])
+    @pytest.mark.parametrize("revision", ["nonsense", "-9", "+9"])
+    def test_unknown_revision(self, url: str, command: str, revision: str) -> None:
+        code, output = run(command, "--", revision)
+
+        # It is reported before the confirmation.
+        assert code == 1
+        assert output.startswith(f"There is no revision {revision} ")
+        assert "db history" in output
+
+    @pytest.mark.parametrize(
+        "command", ["upgrade", "downgrade", "revision x", "reset --yes", "seed"]
+    )
+    def test_two_heads(self, url: str, versions: Path, command: str) -> None:
+        add_migration(versions, "a")
+        add_migration(versions, "b")
+
+        code, output = run(*command.split())
+
+        assert code == 1
+        assert "Several migrations are the latest: a.py and b.py. Merge them: uv run" in output
+        assert migrations.current(url) == ("0001",)
+
+    @pytest.mark.parametrize("command", ["upgrade", "downgrade", "revision x", "merge", "history"])
+    def test_missing_file(self, url: str, versions: Path, command: str) -> None:
+        add_migration(versions, "a", below="missing")
+
+        code, output = run(*command.split())
+
+        assert code == 1
+        assert "Revision missing is missing from" in output
+
+    @pytest.mark.parametrize("command", ["upgrade", "downgrade", "revision x", "seed"])
+    def test_database_of_another_branch(
+        self, monkeypatch: pytest.MonkeyPatch, command: str
+    ) -> None:
+        with temporary_database() as url:
+            monkeypatch.setenv("DATABASE_URL", url)
+            asyncio.run(execute(url, "UPDATE alembic_version SET version_num = 'of_a_branch'"))
+
+            code, output = run(*command.split())
+
+        assert code == 1
+        assert output.startswith("The database is at revision of_a_branch, which is not in")
+        assert "switch to the code that has it" in output
+
+    def test_older_revision(self, url: str, versions: Path) -> None:
+        add_migration(versions, "a")
+        run("upgrade")
+
+        upgraded = run("upgrade", "0001")
+        run("downgrade", "--yes")
+        downgraded = run("downgrade", "0001", "--yes")
+
+        assert "The database is at revision a." in upgraded[1]
+        assert downgraded[0] == 1
+        assert "Nothing to revert" in downgraded[1]
+
+
+@pytest.mark.parametrize("command", ["downgrade", "reset"])
+def test_no_terminal(url: str, command: str) -> None:
+    code, output = run(command)
+
+    assert code == 1
+    assert (
+        "Nothing was changed, because nobody confirmed it. Without a terminal, pass --yes."
+        in output
+    )
+    assert migrations.current(url) == ("0001",)
 
 
 class TestDowngrade:
@@ -96,13 +213,6 @@ class TestDowngrade:
         assert reverted == ()
         assert migrations.current(url) == latest
 
-    def test_unknown_revision(self, url: str) -> None:
-        result = runner.invoke(app, ["db", "downgrade", "nonsense", "--yes"])
-
-        assert result.exit_code == 1
-        assert "nonsense" in result.stderr
-        assert len(result.stderr.splitlines()) == 1
-
     def test_rejected_statement(self, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
         def downgrade(*_: object) -> None:
             migrations.on_connection(url, lambda c: c.execute(text("DROP TABLE no_such_table")))
@@ -115,20 +225,24 @@ class TestDowngrade:
         assert 'PostgreSQL rejected the statement: table "no_such_table"' in result.stderr
 
 
-@pytest.mark.parametrize(("heads", "code"), [(["a", "b"], 0), (["a"], 1)])
-def test_merge(monkeypatch: pytest.MonkeyPatch, url: str, heads: list[str], code: int) -> None:
-    merged: list[tuple[object, ...]] = []
-    monkeypatch.setattr(
-        command, "merge", lambda _, *given, message: merged.append((*given, message))
-    )
-    monkeypatch.setattr(ScriptDirectory, "get_heads", lambda _: heads)
-    monkeypatch.setattr(migrations, "upgrade", lambda _: None)
+class TestMerge:
+    def test_two_heads(self, url: str, versions: Path) -> None:
+        add_migration(versions, "a")
+        add_migration(versions, "b")
 
-    result = runner.invoke(app, ["db", "merge"])
+        code, output = run("merge")
 
-    assert result.exit_code == code, result.output
-    assert merged == ([("heads", "merge branches")] if code == 0 else [])
-    assert ("nothing to merge" in result.stderr) is (code == 1)
+        assert code == 0, output
+        assert output.startswith("Created ")
+        # One of them may be destructive, so they are applied by `db upgrade`.
+        assert migrations.current(url) == ("0001",)
+
+    def test_one_head(self, url: str, versions: Path) -> None:
+        code, output = run("merge")
+
+        assert code == 1
+        assert "Nothing to merge: only one migration is the latest." in output
+        assert "db upgrade" in output
 
 
 def test_history(url: str) -> None:
@@ -137,6 +251,16 @@ def test_history(url: str) -> None:
     marked = [line.split() for line in result.stdout.splitlines() if "->" in line]
     [head] = migrations.current(url)
     assert [line[:2] for line in marked] == [["->", head]]
+
+
+def test_history_of_another_branch(monkeypatch: pytest.MonkeyPatch) -> None:
+    with temporary_database() as url:
+        monkeypatch.setenv("DATABASE_URL", url)
+        asyncio.run(execute(url, "UPDATE alembic_version SET version_num = 'of_a_branch'"))
+
+        _, output = run("history")
+
+    assert re.search(r"-> +of_a_branch +Its file is missing", output)
 
 
 def count_items(url: str) -> int:
@@ -182,12 +306,13 @@ def test_production(
     app_settings = settings.app.model_copy(update={"environment": "production"})
     production = settings.model_copy(update={"app": app_settings})
     monkeypatch.setattr(connection, "load_settings", lambda: production)
+    before = count_items(url)
 
     result = runner.invoke(app, ["db", *arguments])
 
     assert result.exit_code == 1
     assert f"`db {arguments[0]}` is for development" in result.stderr
-    assert count_items(url) == 0
+    assert count_items(url) == before
 
 
 def test_shell(url: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,7 @@ from uuid import uuid4
 
 import pytest
 from fastship_tooling.database import connection, postgres
+from fastship_tooling.doctor import Finding, run_check
 from fastship_tooling.project import HAS_AUTH
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -49,7 +50,7 @@ def development_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     ("command", "output"),
     [
         ("db history", "0001_initial.py"),
-        ("db upgrade", "The database is at revision head."),
+        ("db upgrade", "The database is at revision 0001."),
         pytest.param("users list", "Email", marks=NEEDS_AUTH),
     ],
 )
@@ -104,6 +105,18 @@ class TestCheckDatabase:
 
             with pytest.raises(CLIError, match="Migrations are missing"):
                 connection.check_database()
+
+    def test_revision_of_another_branch(self, environ: dict[str, str]) -> None:
+        with temporary_database() as url:
+            environ["DATABASE_URL"] = url
+            asyncio.run(execute(url, "UPDATE alembic_version SET version_num = 'of_a_branch'"))
+
+            finding = run_check(lambda: Finding(connection.check_database()))
+
+        assert finding.summary.startswith(
+            "The database is at revision of_a_branch, which is not in"
+        )
+        assert "switch to the code that has it" in finding.fix
 
 
 @pytest.mark.parametrize("environment", ["development", "test"])

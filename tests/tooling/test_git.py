@@ -1,8 +1,9 @@
 import shutil
+import time
 from pathlib import Path
 
 import pytest
-from fastship_tooling.git import is_committed
+from fastship_tooling.git import is_committed, wait_for_checkout
 
 from app.cli.console import CLIError
 from tests.tooling.conftest import Git
@@ -72,3 +73,39 @@ class TestRepository:
 
         with pytest.raises(CLIError, match="Git cannot read the current commit"):
             is_committed(Path("main.py"))
+
+
+@pytest.mark.usefixtures("repository")
+class TestWaitForCheckout:
+    LOCK = Path(".git/index.lock")
+
+    def wait(self, monkeypatch: pytest.MonkeyPatch, *, unlock_after: int) -> list[float]:
+        """Wait for git, which finishes after some of the pauses, and return the pauses."""
+        pauses: list[float] = []
+
+        def sleep(seconds: float) -> None:
+            pauses.append(seconds)
+            if len(pauses) == unlock_after:
+                self.LOCK.unlink()
+
+        monkeypatch.setattr(time, "sleep", sleep)
+        wait_for_checkout()
+        return pauses
+
+    def test_idle(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        assert self.wait(monkeypatch, unlock_after=0) == []
+
+    def test_running(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.LOCK.touch()
+
+        assert len(self.wait(monkeypatch, unlock_after=3)) == 3
+
+    def test_crashed(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.LOCK.touch()
+
+        assert 1 < sum(self.wait(monkeypatch, unlock_after=0)) < 20
+
+
+@pytest.mark.usefixtures("git")
+def test_no_checkout() -> None:
+    wait_for_checkout()

@@ -152,6 +152,29 @@ def test_application_exits(
     assert "The application exited with code 1. Change a file to restart." in err
 
 
+@pytest.mark.parametrize("failed", [True, False])
+def test_migration_created_by_the_user(
+    monkeypatch: pytest.MonkeyPatch,
+    started: list[FakeApplication],
+    tmp_path: Path,
+    failed: bool,
+) -> None:
+    monkeypatch.setattr(reload, "VERSIONS", tmp_path)
+
+    def changes() -> Iterator[set[Change]]:
+        started[0].alive = not failed
+        started[0].is_ready = not failed
+        yield UNCHANGED
+        (tmp_path / "0002_merge_branches.py").touch()
+        yield UNCHANGED
+        yield UNCHANGED
+
+    supervise(monkeypatch, changes())
+
+    # After an error, it may be the correction. Otherwise, `dev` has written it.
+    assert len(started) == (2 if failed else 1)
+
+
 @pytest.mark.parametrize(
     ("path", "watched"),
     [

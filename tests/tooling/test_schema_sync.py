@@ -1,89 +1,31 @@
 """Each test changes the models of this process, and restores them."""
 
+# ruff: noqa: F811
 import asyncio
-import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 from fastship_tooling.schema_sync import history
 from fastship_tooling.schema_sync import sync as schema_sync
-from fastship_tooling.schema_sync.history import MigrationError
 from fastship_tooling.schema_sync.sync import sync
 
 from app import migrations
-from app.database import Base
+from app.cli.console import CLIError
 from tests.databases import execute, temporary_database
 from tests.tooling.conftest import Git
-
-Declare = Callable[..., None]
-
-VERSIONS = Path("src/app/migrations/versions").resolve()
-PYPROJECT = Path("pyproject.toml").resolve()
-
-
-@pytest.fixture
-def url() -> Iterator[str]:
-    with temporary_database() as url:
-        yield url
-
-
-@pytest.fixture(autouse=True)
-def versions(folder: Path, git: Git, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Return a copy of the folder of the migrations."""
-    versions = folder / "src/app/migrations/versions"
-    shutil.copytree(VERSIONS, versions, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(PYPROJECT, folder)
-    original = migrations.config
-
-    def config(url: str, given: Path | None = None) -> object:
-        return original(url, given or versions)
-
-    monkeypatch.setattr(migrations, "config", config)
-    return versions
-
-
-@pytest.fixture
-def declare() -> Iterator[Declare]:
-    """Return a function that declares the table `things`; without columns, it removes the table."""
-
-    def declare_things(*columns: sa.Column[int]) -> None:
-        if "things" in Base.metadata.tables:
-            Base.metadata.remove(Base.metadata.tables["things"])
-        if columns:
-            key: sa.Column[int] = sa.Column("id", sa.Integer, primary_key=True)
-            sa.Table("things", Base.metadata, key, *columns)
-
-    yield declare_things
-    declare_things()
-
-
-def column(name: str, **options: bool) -> sa.Column[int]:
-    return sa.Column(name, sa.Integer, **options)  # type: ignore[arg-type]
-
-
-def created(versions: Path) -> list[str]:
-    """Return the names of the new migrations, without their time."""
-    new = {path.name for path in versions.glob("*.py")} - {p.name for p in VERSIONS.glob("*.py")}
-    return sorted(name[16:] for name in new)
-
-
-def columns_of(url: str) -> list[str]:
-    def read(connection: sa.Connection) -> list[str]:
-        return [entry["name"] for entry in sa.inspect(connection).get_columns("things")]
-
-    return migrations.on_connection(url, read)
-
-
-def insert(url: str, values: str) -> None:
-    asyncio.run(execute(url, f"INSERT INTO things VALUES ({values})"))  # noqa: S608
-
-
-def commit_all(git: Git) -> None:
-    git("init")
-    git("add", "--all")
-    git("commit", "--message", "feat: add things")
+from tests.tooling.schema import (
+    Declare,
+    column,
+    columns_of,
+    commit_all,
+    created,
+    declare,  # noqa: F401
+    insert,
+    url,  # noqa: F401
+    versions,  # noqa: F401
+)
 
 
 class TestSync:
@@ -169,14 +111,153 @@ class TestSync:
         declare(column("size"))
         sync(url)
         insert(url, "1, 5")
-        insert(url, "2, 5")
         commit_all(git)
-        declare(column("size", unique=True))
+        declare(sa.Column("size", sa.Integer, sa.ForeignKey("things.id")))
 
-        with pytest.raises(MigrationError, match="could not create unique index"):
+        with pytest.raises(CLIError, match=r"violates foreign key.*\n.*then try again"):
             sync(url)
 
         assert created(versions) == ["create_things.py"]
+
+
+class TestUndo:
+    """The migration is not committed, so the change is taken out of it again."""
+
+    def test_column(self, url: str, versions: Path, declare: Declare) -> None:
+        declare(column("size"), column("weight", server_default="7"))
+        sync(url)
+        insert(url, "1, 10")
+        declare(column("size"))
+
+        sync(url)
+
+        assert created(versions) == ["create_things.py"]
+        assert "weight" not in next(versions.glob("2*.py")).read_text()
+        assert columns_of(url) == ["id", "size"]
+
+    def test_everything(self, url: str, versions: Path, declare: Declare) -> None:
+        declare(column("size"))
+        sync(url)
+        declare()
+
+        sync(url)
+
+        assert created(versions) == []
+        assert migrations.current(url) == ("0001",)
+
+    def test_column_with_values(self, url: str, versions: Path, declare: Declare) -> None:
+        declare(column("size"), column("weight"))
+        sync(url)
+        insert(url, "1, 10, 20")
+        declare(column("size"))
+
+        sync(url)
+
+        assert created(versions) == ["create_things.py", "drop_weight_from_things.py"]
+        assert columns_of(url) == ["id", "size", "weight"]
+        migrations.upgrade(url)
+        sync(url)
+        assert created(versions) == ["create_things.py"]
+
+    def test_committed_column(self, url: str, versions: Path, declare: Declare, git: Git) -> None:
+        declare(column("size"))
+        sync(url)
+        commit_all(git)
+        declare(column("size"), column("weight"))
+        sync(url)
+        declare(column("weight"))
+
+        sync(url)
+
+        # No row is lost, but production may have some.
+        assert "size" in columns_of(url)
+        assert len(created(versions)) == 3
+
+
+class TestConstraints:
+    @pytest.fixture(autouse=True)
+    def committed(self, url: str, declare: Declare, git: Git) -> None:
+        declare(column("size"), column("weight"), sa.UniqueConstraint("size", "weight"))
+        sync(url)
+        insert(url, "1, 5, 6")
+        insert(url, "2, 5, 7")
+        commit_all(git)
+
+    def test_replaced(self, url: str, declare: Declare, capsys: pytest.CaptureFixture[str]) -> None:
+        declare(column("size"), column("weight", unique=True))
+
+        sync(url)
+
+        out = capsys.readouterr().out
+        assert "created, but not applied" in out
+        assert (
+            "replaces the constraint things_size_weight_key of things by things_weight_key" in out
+        )
+        assert unique_constraints(url) == ["things_size_weight_key"]
+
+    def test_duplicates(
+        self, url: str, declare: Declare, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        declare(
+            column("size", unique=True), column("weight"), sa.UniqueConstraint("size", "weight")
+        )
+
+        sync(url)
+
+        assert (
+            "It makes size of things unique, but some rows have the same" in capsys.readouterr().out
+        )
+        assert unique_constraints(url) == ["things_size_weight_key"]
+
+    def test_added(self, url: str, declare: Declare) -> None:
+        declare(
+            column("size"), column("weight", unique=True), sa.UniqueConstraint("size", "weight")
+        )
+
+        sync(url)
+
+        assert unique_constraints(url) == ["things_size_weight_key", "things_weight_key"]
+
+    def test_replaced_foreign_key(
+        self,
+        url: str,
+        declare: Declare,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        unique = sa.UniqueConstraint("size", "weight")
+        asyncio.run(execute(url, "DELETE FROM things"))
+        declare(sa.Column("size", sa.ForeignKey("things.id")), column("weight"), unique)
+        sync(url)
+        key = sa.ForeignKey("things.id", ondelete="CASCADE")
+        declare(sa.Column("size", key), column("weight"), sa.UniqueConstraint("size", "weight"))
+
+        sync(url)
+
+        expected = "It replaces the constraint things_size_fkey of things by another."
+        assert expected in capsys.readouterr().out
+
+    def test_same_name(self, url: str, versions: Path, declare: Declare) -> None:
+        declare(
+            column("size", index=True),
+            column("weight"),
+            sa.UniqueConstraint("size", "weight"),
+            sa.UniqueConstraint("weight", name="things_size_idx"),
+        )
+
+        with pytest.raises(CLIError, match="have the same name: things_size_idx") as caught:
+            sync(url)
+
+        assert "UniqueConstraint(weight) of things" in str(caught.value)
+        assert "Index(size) of things" in str(caught.value)
+        assert created(versions) == ["create_things.py"]
+
+
+def unique_constraints(url: str) -> list[str]:
+    def read(connection: sa.Connection) -> list[str]:
+        found = sa.inspect(connection).get_unique_constraints("things")
+        return sorted(str(entry["name"]) for entry in found)
+
+    return migrations.on_connection(url, read)
 
 
 class TestDestructiveChange:
@@ -255,6 +336,7 @@ def test_confirmed_change(url: str, versions: Path, declare: Declare, pending: b
     declare(column("size"))
     sync(url)
     if pending:
+        insert(url, "1, 10")
         declare(column("weight"))
         sync(url)
         assert len(created(versions)) == 2
@@ -267,25 +349,30 @@ def test_confirmed_change(url: str, versions: Path, declare: Declare, pending: b
     assert migrations.current(url) == ("0001",)
 
 
+def test_unavailable_database() -> None:
+    with pytest.raises(CLIError, match="Cannot connect to the database at 127"):
+        sync("postgresql+asyncpg://ada@127.0.0.1:1/app")
+
+
 class TestInconsistentHistory:
     def test_two_heads(self, url: str, versions: Path) -> None:
         for name in "ab":
             (versions / f"{name}.py").write_text(f'revision = "{name}"\ndown_revision = "0001"\n')
 
-        with pytest.raises(MigrationError, match=r"a\.py and b\.py.*db merge"):
+        with pytest.raises(CLIError, match=r"a\.py and b\.py.*db merge"):
             sync(url)
 
     def test_database_ahead(self, url: str) -> None:
         change = "UPDATE alembic_version SET version_num = 'of_a_branch'"
         asyncio.run(execute(url, change))
 
-        with pytest.raises(MigrationError, match=r"of_a_branch.*ahead of this code.*db reset"):
+        with pytest.raises(CLIError, match=r"of_a_branch.*not in .*\n.*`db reset`"):
             sync(url)
 
     def test_missing_file(self, url: str, versions: Path) -> None:
         (versions / "later.py").write_text('revision = "later"\ndown_revision = "missing"\n')
 
-        with pytest.raises(MigrationError, match=r"missing is missing.*git checkout"):
+        with pytest.raises(CLIError, match=r"missing is missing.*later\.py needs it.*git checkout"):
             sync(url)
 
     def test_no_migrations(self, url: str, versions: Path) -> None:

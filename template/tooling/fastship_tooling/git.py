@@ -3,11 +3,14 @@
 import os
 import shutil
 import subprocess
+import time
 from pathlib import Path
 
 from app.cli.console import CLIError
 
 NOT_A_REPOSITORY = "not a git repository"
+POLL_SECONDS = 0.05
+CHECKOUT_POLLS = 200
 
 
 def is_committed(path: Path) -> bool:
@@ -33,6 +36,18 @@ def is_committed(path: Path) -> bool:
     if listed.returncode:
         raise CLIError(f"Git cannot read the current commit: {listed.stderr.strip()}")
     return bool(listed.stdout)
+
+
+def wait_for_checkout() -> None:
+    """Wait while git changes the working tree, so that no half of a branch is read."""
+    if shutil.which("git") is None or not (
+        path := _git("rev-parse", "--git-path", "index.lock").stdout
+    ):
+        return
+    for _ in range(CHECKOUT_POLLS):  # a crashed git leaves the file behind
+        if not Path(path.strip()).exists():
+            return
+        time.sleep(POLL_SECONDS)
 
 
 def _git(*arguments: str) -> subprocess.CompletedProcess[str]:

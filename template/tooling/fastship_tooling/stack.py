@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from app.cli.console import console, fail
+from fastship_tooling.confirmation import confirm
 from fastship_tooling.dev.env_file import ensure_env_file
 from fastship_tooling.docker import Docker, DockerError, require_engine
 from fastship_tooling.project import command_line
@@ -69,8 +70,8 @@ def down(
 
     Example: down --volumes
     """
-    if volumes and not yes:
-        typer.confirm("Delete all data of the stack?", abort=True)
+    if volumes:
+        confirm("Delete all data of the stack?", yes=yes)
     stack().stream("down", *(["--volumes"] if volumes else []))
 
 

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import entry_points
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -11,7 +12,11 @@ import typer
 from app.cli.console import CLIError, console, load_settings
 
 if TYPE_CHECKING:
+    from alembic.script import Script
+
     from app.config import Settings
+
+VERSIONS = "src/app/migrations/versions"
 
 app = typer.Typer(help="Manage the database and its migrations.", no_args_is_help=True)
 
@@ -97,6 +102,79 @@ def require_current_schema(settings: "Settings") -> None:
         raise CLIError(f"Migrations are missing. Apply them:\n{SLUG} db upgrade")
 
 
+def load_history(url: str, *, several_heads: bool = False) -> "list[Script]":
+    """Return the migrations of this code, newest first.
+
+    Args:
+        url: Database URL, with the async driver.
+        several_heads: Whether several migrations may be the latest.
+
+    Raises:
+        CLIError: A migration is missing, or several are the latest.
+    """
+    import warnings
+
+    from app import migrations
+    from app.config import SLUG
+
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            found = migrations.history(url)
+    except KeyError as error:
+        missing = error.args[0]
+        later = [path.name for path in Path(VERSIONS).glob("*.py") if missing in path.read_text()]
+        raise CLIError(
+            f"Revision {missing} is missing from {VERSIONS}, but {' and '.join(later)} needs it. "
+            f"Restore its file (git checkout -- {VERSIONS}), or delete the later one if it was created "
+            "on another branch: `dev` creates it again."
+        ) from error
+    heads = sorted(Path(entry.path).name for entry in found if entry.is_head)
+    if len(heads) > 1 and not several_heads:
+        raise CLIError(
+            f"Several migrations are the latest: {' and '.join(heads)}. "
+            f"Merge them: uv run {SLUG} db merge"
+        )
+    return found
+
+
+def plan(url: str, revision: str, *, down: bool = False) -> "list[Script]":
+    """Return the migrations that lead to a revision, in the order in which they run.
+
+    Args:
+        url: Database URL, with the async driver.
+        revision: Revision ID, `head`, `base`, or a number of steps such as `-1`.
+        down: Whether to downgrade.
+
+    Raises:
+        CLIError: The revision, or that of the database, does not exist.
+    """
+    from alembic.script import ScriptDirectory
+    from alembic.script.revision import RevisionError
+
+    from app import migrations
+    from app.config import SLUG
+
+    known = {entry.revision for entry in load_history(url)}
+    current = migrations.current(url)
+    if unknown := set(current) - known:
+        raise CLIError(
+            f"The database is at revision {' and '.join(sorted(unknown))}, which is not in {VERSIONS}.\n"
+            "It belongs to another branch or version, or its file was deleted. Restore the file, or switch "
+            "to the code that has it, and run `db downgrade` before you leave that. In development, `dev` "
+            "reverts what it has applied to its own database, and `db reset` deletes all data."
+        )
+    scripts = ScriptDirectory.from_config(migrations.config(url))
+    try:
+        if down:
+            return list(scripts.iterate_revisions(current, revision, select_for_downgrade=True))
+        return list(scripts.iterate_revisions(revision, current, implicit_base=True))[::-1]
+    except RevisionError as error:
+        raise CLIError(
+            f"There is no revision {revision} {'below' if down else 'above'} that of the database. "
+            f"List the revisions: uv run {SLUG} db history"
+        ) from error
+
+
 def without_credentials(url: str) -> str:
     """Return a URL without its scheme, user and password."""
     return url.rsplit("@", 1)[-1]
@@ -117,9 +195,12 @@ def migration_errors() -> Iterator[None]:
     try:
         yield
     except CommandError as error:
-        raise CLIError(str(error)) from error
+        raise CLIError(f"The migrations cannot be used: {error} Correct {VERSIONS}.") from error
     except DBAPIError as error:
-        raise CLIError(f"PostgreSQL rejected the statement: {migrations.reason(error)}") from error
+        raise CLIError(
+            f"PostgreSQL rejected the statement: {migrations.reason(error)}\n"
+            "Correct the migration or the rows, then try again."
+        ) from error
 
 
 @app.command()
@@ -133,5 +214,7 @@ def upgrade(
     from app import migrations
 
     with database_url() as url, migration_errors():
+        plan(url, revision)
         migrations.upgrade(url, revision)
-    console.print(f"The database is at revision {revision}.")
+        current = " and ".join(migrations.current(url)) or "base"
+    console.print(f"The database is at revision {current}.")

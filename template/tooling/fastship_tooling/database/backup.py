@@ -13,6 +13,7 @@ import typer
 
 from app.cli.console import CLIError, console
 from app.cli.db import database_url, without_credentials
+from fastship_tooling.confirmation import confirm
 
 FOLDER = Path("backups")
 FORMAT = "custom"  # compressed, and verified before the restore
@@ -110,7 +111,7 @@ def backup(
     ] = None,
     production: Production = False,
     host: Host = None,
-) -> None:
+) -> Path:
     """Write the whole database to a file.
 
     Example: db backup --production --host ssh://root@example.com
@@ -127,6 +128,7 @@ def backup(
         finally:
             partial.unlink(missing_ok=True)
     console.print(f"Wrote {target} ({target.stat().st_size:,} bytes).", markup=False)
+    return target
 
 
 def restore(
@@ -144,8 +146,7 @@ def restore(
     from fastship_tooling.database import postgres
 
     with tools(production=production, host=host) as database, tempfile.TemporaryFile() as script:
-        if not yes:
-            typer.confirm(f"Replace all data of {database.name}?", abort=True)
+        confirm(f"Replace all data of {database.name}?", yes=yes)
         script.write(BEGIN)
         script.flush()
         # Convert it to SQL first, to find a damaged file before the database changes.

@@ -2,15 +2,26 @@
 
 import os
 import subprocess
+from contextlib import redirect_stdout
+from functools import partial
+from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from app.cli.console import CLIError, console, table
-from app.cli.db import app, database_url, migration_errors, without_credentials
+from app.cli.db import (
+    app,
+    database_url,
+    load_history,
+    migration_errors,
+    plan,
+    without_credentials,
+)
+from fastship_tooling.confirmation import confirm
 from fastship_tooling.database.connection import require_development, with_session
-from fastship_tooling.project import command_line
+from fastship_tooling.project import STATE, command_line
 from fastship_tooling.settings import default_to_development
 
 if TYPE_CHECKING:
@@ -18,6 +29,8 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
     from sqlalchemy.ext.asyncio import AsyncSession
+
+    from fastship_tooling.schema_sync.state import State
 
 SEEDS = Path("tests/seeds.py")
 
@@ -51,7 +64,13 @@ def downgrade(
     from app import migrations
 
     with database_url() as url, migration_errors():
-        confirm(f"Downgrade to {revision}? The data of what it removes is lost.", yes=yes)
+        reverted = [str(entry.doc).removesuffix(".") for entry in plan(url, revision, down=True)]
+        if not reverted:
+            raise CLIError(
+                "Nothing to revert: the database is at this revision already. "
+                f"List the revisions: {command_line('db history')}"
+            )
+        confirm(f"Revert {', '.join(reverted)}? The data of what it removes is lost.", yes=yes)
         command.downgrade(migrations.config(url), revision)
     console.print("Done. `dev` applies the migration again, unless you delete its file.")
 
@@ -69,11 +88,55 @@ def revision(
     from alembic import command
 
     from app import migrations
+    from fastship_tooling.schema_sync.history import compare
+    from fastship_tooling.schema_sync.state import Created
 
     with database_url() as url, migration_errors():
-        migrations.upgrade(url)
-        command.revision(migrations.config(url), message, autogenerate=not empty)
-    console.print(f"Review it, then apply it: {command_line('db upgrade')}")
+        config = migrations.config(url)
+        if empty:
+            plan(url, "head")
+            with redirect_stdout(StringIO()):  # Alembic prints each step
+                created = command.revision(config, message)
+            path = Path(created.path)  # type: ignore[union-attr]
+        else:
+            state = apply_migrations(url)
+            draft = migrations.on_connection(url, partial(compare, config, None, message=message))
+            if draft is None:
+                raise CLIError(
+                    "The models have no changes, so no migration was created. To write one by hand: "
+                    f"{command_line(f'db revision --empty "{message}"')}"
+                )
+            # `dev` must neither apply it nor rewrite it.
+            state[draft.revision] = Created("", draft.destructive)
+            state.save()
+            path = draft.path
+            for change in draft.destructive:
+                console.print(f"It {change}.", style="yellow", markup=False, soft_wrap=True)
+    console.print(f"Created {path.name}.\nReview it, then apply it: {command_line('db upgrade')}")
+
+
+def apply_migrations(url: str) -> "State":
+    """Apply the migrations, but no destructive one that `dev` has created. Return the state of `dev`.
+
+    Args:
+        url: Database URL, with the async driver.
+
+    Raises:
+        CLIError: A destructive migration is not applied. Nothing has changed.
+    """
+    from app import migrations
+    from fastship_tooling.schema_sync.state import State
+
+    STATE.mkdir(exist_ok=True)
+    state = State(STATE / "migrations.json")
+    for entry in plan(url, "head"):
+        if changes := state.unconfirmed(entry.revision):
+            raise CLIError(
+                f"{Path(entry.path).name} is not applied, because it {', and '.join(changes)}.\n"
+                f"Review it, then apply it: {command_line('db upgrade')}"
+            )
+    migrations.upgrade(url)
+    return state
 
 
 def merge() -> None:
@@ -82,17 +145,20 @@ def merge() -> None:
     Example: db merge
     """
     from alembic import command
-    from alembic.script import ScriptDirectory
 
     from app import migrations
 
     with database_url() as url, migration_errors():
         config = migrations.config(url)
-        if len(ScriptDirectory.from_config(config).get_heads()) == 1:
-            raise CLIError("There is only one latest migration: nothing to merge.")
-        command.merge(config, "heads", message="merge branches")
-        migrations.upgrade(url)
-    console.print("The database is at the merged revision.")
+        if sum(entry.is_head for entry in load_history(url, several_heads=True)) <= 1:
+            raise CLIError(
+                "Nothing to merge: only one migration is the latest. "
+                f"To apply all migrations: {command_line('db upgrade')}"
+            )
+        with redirect_stdout(StringIO()):
+            merged = command.merge(config, "heads", message="merge branches")
+        name = Path(merged.path).name  # type: ignore[union-attr]
+    console.print(f"Created {name}. Apply it: {command_line('db upgrade')}")
 
 
 def history() -> None:
@@ -105,7 +171,10 @@ def history() -> None:
     revisions = table("", "Revision", "Description", "File")
     with database_url() as url, migration_errors():
         current = migrations.current(url)
-        for entry in migrations.history(url):
+        entries = load_history(url, several_heads=True)
+        for revision in set(current) - {entry.revision for entry in entries}:
+            revisions.add_row("->", revision, "Its file is missing", "")
+        for entry in entries:
             mark = "->" if entry.revision in current else ""
             description = str(entry.doc).removesuffix(".")
             revisions.add_row(mark, entry.revision, description, Path(entry.path).name)
@@ -123,6 +192,7 @@ def reset(yes: Yes = False) -> None:
 
     with database_url() as url, migration_errors():
         require_development("db reset")
+        load_history(url)
         confirm(f"Delete all data in {without_credentials(url)}?", yes=yes)
 
         def empty(connection: "Connection") -> None:
@@ -141,11 +211,9 @@ def seed() -> None:
     """
     import asyncio
 
-    from app import migrations
-
     with database_url() as url, migration_errors():
         require_development("db seed")
-        migrations.upgrade(url)
+        apply_migrations(url)
         for line in asyncio.run(with_session(url, load_seeds())):
             console.print(line)
 
@@ -178,14 +246,3 @@ def shell() -> None:
         command = [str(client.folder / "psql"), client.address]
         done = subprocess.run(command, env=os.environ | client.environment, check=False)
     raise typer.Exit(done.returncode)
-
-
-def confirm(question: str, *, yes: bool) -> None:
-    """Prompt for confirmation.
-
-    Args:
-        question: The question.
-        yes: Whether it was confirmed on the command line.
-    """
-    if not yes:
-        typer.confirm(question, abort=True)

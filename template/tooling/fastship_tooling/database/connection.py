@@ -6,8 +6,9 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 from app.cli.console import CLIError, console, load_settings
-from app.cli.db import database_url, require_current_schema, without_credentials
+from app.cli.db import database_url, plan, require_current_schema, without_credentials
 from fastship_tooling.database import postgres
+from fastship_tooling.schema_sync import branches
 from fastship_tooling.settings import default_to_development
 
 if TYPE_CHECKING:
@@ -32,18 +33,22 @@ def development_database() -> Iterator[str]:
             asyncio.run(postgres.ensure_database(url))
         # For the settings, here and in child processes.
         os.environ["DATABASE_URL"] = url
-        yield url.replace("postgresql://", "postgresql+asyncpg://")
+        try:
+            yield url.replace("postgresql://", "postgresql+asyncpg://")
+        finally:
+            branches.remember(branches.folder_of(url))
 
 
 def check_database() -> str:
     """Check that the database is available and has all migrations.
 
     Raises:
-        CLIError: It is unavailable, or migrations are missing.
+        CLIError: It is unavailable, migrations are missing, or it is ahead of them.
     """
     default_to_development()
     with database_url() as url:
         require_current_schema(load_settings())
+        plan(url, "head")
         return f"PostgreSQL at {without_credentials(url)} has all migrations"
 
 

@@ -166,6 +166,21 @@ def running() -> Iterator[str]:
                 users.release()
 
 
+def home_of(url: str) -> Path | None:
+    """Return the folder of the development server, or None if a URL is that of another server.
+
+    Args:
+        url: Database URL, with any driver.
+    """
+    if "@127.0.0.1:" not in url:
+        return None
+    with suppress(PostgresError):
+        cluster = find_cluster()
+        if (port := cluster.running_port()) and f"@127.0.0.1:{port}/" in url:
+            return cluster.home
+    return None
+
+
 def find_cluster() -> Cluster:
     """Return the cluster of the project.
 

@@ -9,6 +9,7 @@ import signal
 import socket
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from multiprocessing.context import SpawnProcess
 from multiprocessing.synchronize import Event
 from pathlib import Path
@@ -20,11 +21,12 @@ from watchfiles import PythonFilter, watch
 from app.cli.console import ROOT, CLIError, console, errors
 from app.kit.settings import SettingsError
 from fastship_tooling.errors import print_error
+from fastship_tooling.git import wait_for_checkout
 from fastship_tooling.project import HAS_DATABASE, HAS_REDIS
 
 SOURCE = Path("src")
 # `dev` applies the migrations that it writes. Others are applied by `db upgrade`.
-UNWATCHED = (SOURCE / "app/migrations/versions",)
+VERSIONS = SOURCE / "app/migrations/versions"
 POLL_MILLISECONDS = 50
 STOP_SECONDS = 5
 
@@ -79,10 +81,11 @@ def _supervise(start: Callable[[], Application]) -> None:
     serving: Application | None = None
     starting: Application | None = start()
     stopping: list[Application] = []
+    failed: dict[Path, int] | None = None  # the migrations at that time
     try:
         for changes in watch(
             SOURCE,
-            watch_filter=PythonFilter(ignore_paths=[path.resolve() for path in UNWATCHED]),
+            watch_filter=PythonFilter(ignore_paths=[VERSIONS.resolve()]),
             rust_timeout=POLL_MILLISECONDS,
             yield_on_timeout=True,
             raise_interrupt=True,
@@ -94,15 +97,19 @@ def _supervise(start: Callable[[], Application]) -> None:
                     stopping.append(serving)
                 serving, starting = starting, None
             elif starting and not starting.alive:
-                starting = None
+                starting, failed = None, _migrations()
                 state = "The previous code keeps running" if serving else "Nothing is running"
                 errors.print(f"{state} until the next change.", style="yellow")
             if serving and not serving.alive:
                 code = serving.process.exitcode
                 serving = None
                 errors.print(f"The application exited with code {code}. Change a file to restart.")
-            if changes:
-                names = sorted({_display(Path(path)) for _, path in changes})
+            names = sorted({_display(Path(path)) for _, path in changes})
+            # After an error, another set of migrations may be the correction.
+            if failed is not None and failed != _migrations():
+                names.append(VERSIONS.as_posix())
+            if names:
+                failed = None
                 console.print(f"Changed: {', '.join(names)}", style="cyan", markup=False)
                 if starting:
                     starting.stop()
@@ -113,6 +120,12 @@ def _supervise(start: Callable[[], Application]) -> None:
             application.stop()
         for application in filter(None, (starting, serving, *stopping)):
             application.wait()
+
+
+def _migrations() -> dict[Path, int]:
+    with suppress(FileNotFoundError):  # one is being replaced
+        return {path: path.stat().st_mtime_ns for path in VERSIONS.glob("*.py")}
+    return {}
 
 
 def _display(path: Path) -> str:
@@ -152,6 +165,7 @@ def _serve(listener: socket.socket, ready: Event) -> None:
 
 def _create_app() -> Any:
     """Update the database schema, and create the application."""
+    wait_for_checkout()
     from app.config import Settings
 
     settings = Settings.load()

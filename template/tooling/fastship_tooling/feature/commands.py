@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from app.cli.console import console
+from fastship_tooling.confirmation import confirm
 
 app = typer.Typer(help="Create and remove domains.", no_args_is_help=True)
 
@@ -55,7 +56,7 @@ def remove(
     if not yes:
         for path in files_of(names):
             console.print(f"  {path.as_posix()}", markup=False)
-        typer.confirm(f"Delete these files and all stored {name}?", abort=True)
+    confirm(f"Delete these files and all stored {name}?", yes=yes)
     with console.status(f"Removing {name} ..."):
         domains.remove(names)
     console.print(f"Removed the domain {name}.")

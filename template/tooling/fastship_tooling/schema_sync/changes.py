@@ -1,13 +1,19 @@
 """The name of a schema change, and whether it is destructive."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from typing import Any
 
+import sqlalchemy as sa
 from alembic.operations import ops
-from sqlalchemy import Connection, column, exists, literal, select, table, types
+from sqlalchemy import Connection, types
+from sqlalchemy.exc import DBAPIError
 
 MAX_NAME_LENGTH = 60
+REPLACES = "replaces"
+"""First word of a change that exchanges a constraint. It loses no row, but must be confirmed."""
 
 
 def flat(operations: Sequence[ops.MigrateOperation]) -> Iterator[Any]:
@@ -81,7 +87,27 @@ def destructive_changes(upgrade: ops.UpgradeOps, connection: Connection) -> list
             "drops a column and adds another one; if you renamed the column, replace both operations "
             "by op.alter_column(..., new_column_name=...), which keeps the data"
         )
-    return phrases
+    return [*phrases, *_replaced(operations)]
+
+
+def _replaced(operations: Sequence[Any]) -> Iterator[str]:
+    """Yield the constraints of a table that are dropped while others of the same kind are added."""
+    dropped, added = defaultdict(list), defaultdict(list)
+    for operation in operations:
+        match operation:
+            case ops.DropConstraintOp(constraint_type="unique" | "foreignkey" as kind):
+                dropped[operation.table_name, kind].append(operation.constraint_name)
+            case ops.DropIndexOp() if operation.to_index().unique:
+                dropped[operation.table_name, "unique"].append(operation.index_name)
+            case ops.CreateUniqueConstraintOp():
+                added[operation.table_name, "unique"].append(operation.constraint_name)
+            case ops.CreateIndexOp(unique=True):
+                added[operation.table_name, "unique"].append(operation.index_name)
+            case ops.CreateForeignKeyOp():
+                added[operation.source_table, "foreignkey"].append(operation.constraint_name)
+    for place in dropped.keys() & added.keys():
+        old, new = (" and ".join(map(str, names[place])) for names in (dropped, added))
+        yield f"{REPLACES} the constraint {old} of {place[0]} by {'another' if old == new else new}"
 
 
 def _destructive(operation: Any, connection: Connection) -> Iterator[str]:
@@ -107,14 +133,68 @@ def _destructive(operation: Any, connection: Connection) -> Iterator[str]:
                 operation, connection, null_in=operation.column_name
             ):
                 yield f"makes {place} not nullable, but some rows are null"
+        case ops.CreateUniqueConstraintOp() | ops.CreateIndexOp(unique=True):
+            names = [getattr(each, "name", each) for each in operation.columns]
+            if _any_duplicate(operation, names, connection):
+                yield (
+                    f"makes {', '.join(names)} of {operation.table_name} unique, but some rows have the "
+                    "same values; change or delete them first"
+                )
 
 
 def _any_row(operation: Any, connection: Connection, null_in: str | None = None) -> bool:
-    rows = table(operation.table_name, schema=operation.schema)
-    query = select(literal(1)).select_from(rows)
+    rows = sa.table(operation.table_name, schema=operation.schema)
+    query = sa.select(sa.literal(1)).select_from(rows)
     if null_in:
-        query = query.where(column(null_in).is_(None))
-    return bool(connection.scalar(select(exists(query))))
+        query = query.where(sa.column(null_in).is_(None))
+    return bool(connection.scalar(sa.select(sa.exists(query))))
+
+
+def _any_duplicate(operation: Any, names: Sequence[Any], connection: Connection) -> bool:
+    """Return whether rows exist that differ in none of the columns. New columns are not compared."""
+    existing = {entry["name"] for entry in sa.inspect(connection).get_columns(operation.table_name)}
+    if not existing.issuperset(names):
+        return False
+    keys = [sa.column(name) for name in names]
+    query = sa.select(sa.literal(1)).select_from(
+        sa.table(operation.table_name, schema=operation.schema)
+    )
+    query = query.where(*(key.is_not(None) for key in keys)).group_by(*keys)
+    return bool(connection.scalar(sa.select(sa.exists(query.having(sa.func.count() > 1)))))
+
+
+def is_lossless(
+    connection: Connection,
+    there: Callable[[Connection], None],
+    back: Callable[[Connection], None],
+) -> bool:
+    """Return whether a change keeps all data: whether undoing it restores all rows.
+
+    Args:
+        connection: Database. It is unchanged afterward.
+        there: Makes the change.
+        back: Undoes it.
+    """
+    before = _content(connection)
+    savepoint = connection.begin_nested()
+    try:
+        there(connection)
+        with suppress(DBAPIError, NotImplementedError):
+            back(connection)
+            return _content(connection) == before
+        return False
+    finally:
+        savepoint.rollback()
+
+
+def _content(connection: Connection) -> dict[str, Any]:
+    """Return the number of rows of each table, and a checksum that ignores the order of columns."""
+    query = "SELECT count(*), sum(hashtextextended(to_jsonb(t)::text, 0)) FROM {} t"
+    quote = connection.dialect.identifier_preparer.quote
+    return {
+        name: tuple(connection.execute(sa.text(query.format(quote(name)))).one())
+        for name in sa.inspect(connection).get_table_names()
+    }
 
 
 def widens(old: types.TypeEngine[Any], new: types.TypeEngine[Any]) -> bool:

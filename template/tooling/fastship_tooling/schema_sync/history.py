@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
@@ -18,16 +17,9 @@ from sqlalchemy import Connection, make_url
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
-from app import migrations
-from app.cli.console import CLIError
-from fastship_tooling.project import command_line
+from app.cli.db import load_history
 from fastship_tooling.schema_sync.changes import destructive_changes, name
-
-VERSIONS = Path("src/app/migrations/versions")
-
-
-class MigrationError(CLIError):
-    """Models, migrations and database are inconsistent."""
+from fastship_tooling.schema_sync.names import check_names
 
 
 @dataclass
@@ -49,26 +41,12 @@ class History(dict[str, Script]):
     """The migrations in `versions/`, by revision ID, newest first.
 
     Raises:
-        MigrationError: A migration is missing, or two are the latest.
+        CLIError: A migration is missing, or two are the latest.
     """
 
     def __init__(self, url: str) -> None:
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                super().__init__({entry.revision: entry for entry in migrations.history(url)})
-        except KeyError as error:
-            raise MigrationError(
-                f"Revision {error.args[0]} is missing from {VERSIONS}, but a later migration needs it. "
-                f"Restore its file: git checkout -- {VERSIONS}"
-            ) from error
-        heads = [entry for entry in self.values() if entry.is_head]
-        if len(heads) > 1:
-            names = " and ".join(sorted(Path(head.path).name for head in heads))
-            raise MigrationError(
-                f"Two migrations are the latest: {names}. Merge them: {command_line('db merge')}"
-            )
-        self.head = heads[0].revision if heads else None
+        super().__init__({entry.revision: entry for entry in load_history(url)})
+        self.head = next(iter(self), None)
 
     def path(self, revision: str) -> Path:
         """Return the file of a revision."""
@@ -79,46 +57,33 @@ class History(dict[str, Script]):
         below = self[revision].down_revision
         return below if isinstance(below, str) else None
 
-    def check(self, url: str) -> str | None:
-        """Return the current revision of the database.
 
-        Args:
-            url: Database URL, with the async driver.
-
-        Raises:
-            MigrationError: The revision has no file.
-        """
-        revisions = migrations.current(url)
-        for revision in revisions:
-            if revision not in self:
-                raise MigrationError(
-                    f"The database is at revision {revision}, which is not in {VERSIONS}. It is ahead "
-                    "of this code, or the file was deleted. Restore the file (from git, or by "
-                    "switching to the branch that has it), or start with an empty database: "
-                    f"{command_line('db reset')}"
-                )
-        return revisions[0] if revisions else None
-
-
-def compare(config: Config, revision: str | None, connection: Connection) -> Draft | None:
+def compare(
+    config: Config, revision: str | None, connection: Connection, *, message: str | None = None
+) -> Draft | None:
     """Create a migration from the differences between the models and the database.
 
     Args:
         config: Configuration with the folder to write to.
         revision: Revision ID; by default a new one.
         connection: Database at the latest revision of `config`.
+        message: Name of the migration; by default derived from the changes.
 
     Returns:
         The migration, or None if there is no difference.
+
+    Raises:
+        CLIError: Two constraints or indexes have the same name.
     """
     destructive: list[str] = []
 
-    def inspect(_context: MigrationContext, _: object, found: list[ops.MigrationScript]) -> None:
+    def inspect(context: MigrationContext, _: object, found: list[ops.MigrationScript]) -> None:
+        check_names(context.opts["target_metadata"])
         upgrade = found[0].upgrade_ops
         if upgrade is None or upgrade.is_empty():
             found.clear()
             return
-        found[0].message = name(upgrade)
+        found[0].message = message or name(upgrade)
         destructive.extend(destructive_changes(upgrade, connection))
 
     config.attributes["connection"] = connection

@@ -1,7 +1,8 @@
 """Synchronize the database schema with the models."""
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from shutil import copy
@@ -13,16 +14,12 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from app import migrations
-from app.cli.console import console
+from app.cli.console import CLIError, console
+from app.cli.db import VERSIONS, migration_errors, plan, require_connection
 from fastship_tooling.project import STATE, command_line
-from fastship_tooling.schema_sync.history import (
-    VERSIONS,
-    Draft,
-    History,
-    MigrationError,
-    compare,
-    scratch_database,
-)
+from fastship_tooling.schema_sync import branches
+from fastship_tooling.schema_sync.changes import REPLACES, is_lossless
+from fastship_tooling.schema_sync.history import Draft, History, compare, scratch_database
 from fastship_tooling.schema_sync.state import Created, State, digest
 
 
@@ -34,17 +31,18 @@ def sync(url: str, confirmed: Sequence[str] = ()) -> None:
         confirmed: Destructive changes to apply, as returned by `destructive_changes`.
 
     Raises:
-        MigrationError: Models, migrations and database are inconsistent, or a statement failed.
+        CLIError: Models, migrations and database are inconsistent, or a statement failed.
             Nothing has changed.
     """
+    require_connection(url)
     STATE.mkdir(exist_ok=True)
     with FileLock(STATE / "migrations.lock"):
+        synchronization = SchemaSync(url, confirmed)
         try:
-            SchemaSync(url, confirmed).run()
-        except DBAPIError as error:
-            raise MigrationError(
-                f"PostgreSQL rejected the migration: {migrations.reason(error)}"
-            ) from error
+            with migration_errors():
+                synchronization.run()
+        except CLIError as error:
+            raise CLIError("\n".join([str(error), *synchronization.advice])) from error
 
 
 class SchemaSync:
@@ -60,22 +58,33 @@ class SchemaSync:
         self.confirmed = confirmed
         self.state = State(STATE / "migrations.json")
         self.history = History(url)
+        self.kept = branches.folder_of(url)
+        self.advice: list[str] = []
 
     def run(self) -> None:
         """Synchronize."""
-        head = self.history.head
-        current = self.history.check(self.url)
-        held = head if self.state.unconfirmed(head) and current != head else None
-        target = self.history.previous(held) if held else head
-        if target and current != target:
-            migrations.upgrade(self.url, target)
-        if held and not self._is_rewritable(held):  # the user has edited or committed it
+        branches.remember(self.kept)
+        branches.revert(self.url, self.kept)
+        missing = [script.revision for script in plan(self.url, "head")]
+        held = next(filter(self.state.unconfirmed, missing), None)
+        target = self.history.previous(held) if held else self.history.head
+        if target in missing:
+            self._upgrade(target, missing)
+        # The user has edited or committed it, or another migration follows.
+        if held and (held != self.history.head or not self._is_rewritable(held)):
             self._remind(self.history.path(held), self.state.unconfirmed(held))
             return
         with tempfile.TemporaryDirectory(dir=STATE) as folder:
             staged = self._stage(Path(folder), without=[held] if held else [])
             draft = migrations.on_connection(self.url, partial(compare, staged, held))
             self._apply(draft, staged, held, self._rewritable(target))
+
+    def _upgrade(self, target: str, missing: list[str]) -> None:
+        self.advice = branches.advice(self.kept, missing)
+        migrations.upgrade(self.url, target)
+        for line in self.advice:
+            console.print(line, style="yellow", markup=False, soft_wrap=True)
+        self.advice = []
 
     def _apply(
         self, draft: Draft | None, staged: Config, held: str | None, rewritable: list[str]
@@ -93,18 +102,46 @@ class SchemaSync:
             self._remove(replaced)
             if len(rewritable) > 1:
                 self._rewrite(rewritable, None)
-        elif set(draft.destructive) - set(self.confirmed):
+            return
+        unconfirmed = bool(set(draft.destructive) - set(self.confirmed))
+        if (
+            rewritable
+            and (not unconfirmed or self._is_undo(draft, staged))
+            and self._rewrite([*replaced, *rewritable], staged, undo=unconfirmed)
+        ):
+            return
+        if unconfirmed:
             self._remind(self._install(draft, replaced), draft.destructive)
-        elif not (rewritable and self._rewrite([*replaced, *rewritable], staged)):
-            draft.destructive = []
-            path = self._install(draft, replaced)
-            try:
-                migrations.upgrade(self.url, draft.revision)
-            except DBAPIError:
-                self.history = History(self.url)
-                self._remove([draft.revision])
-                raise
-            _report("created and applied", path)
+            return
+        draft.destructive = []
+        path = self._install(draft, replaced)
+        try:
+            migrations.upgrade(self.url, draft.revision)
+        except DBAPIError:
+            self.history = History(self.url)
+            self._remove([draft.revision])
+            raise
+        _report("created and applied", path)
+
+    def _is_undo(self, draft: Draft, staged: Config) -> bool:
+        """Return whether a destructive change loses no data and exchanges no constraint.
+
+        Args:
+            draft: The change.
+            staged: Configuration of the history that contains it.
+        """
+        if any(change.startswith(REPLACES) for change in draft.destructive):
+            return False
+
+        def run(connection: Connection, function: Callable[[Config, str], None], to: str) -> None:
+            staged.attributes["connection"] = connection
+            function(staged, to)
+
+        there = partial(run, function=command.upgrade, to="head")
+        back = partial(run, function=command.downgrade, to="-1")
+        with suppress(DBAPIError):
+            return migrations.on_connection(self.url, partial(is_lossless, there=there, back=back))
+        return False
 
     def _is_rewritable(self, revision: str) -> bool:
         return self.state.is_rewritable(revision, self.history.path(revision))
@@ -129,15 +166,18 @@ class SchemaSync:
             copy(self.history.path(revision), versions)
         return migrations.config(self.url, versions)
 
-    def _rewrite(self, replaced: list[str], increment: Config | None) -> bool:
+    def _rewrite(
+        self, replaced: list[str], increment: Config | None, *, undo: bool = False
+    ) -> bool:
         """Replace several migrations by one, and apply the new part of it.
 
         Args:
             replaced: The migrations, newest first.
             increment: History whose latest revision is missing in the database.
+            undo: Whether the new migration must not be destructive.
 
         Returns:
-            False if the server does not allow a second database for the comparison.
+            False if it is, or if the server does not allow a second database for the comparison.
         """
         base = self.history.previous(replaced[-1])
         with tempfile.TemporaryDirectory(dir=STATE) as folder:
@@ -151,6 +191,8 @@ class SchemaSync:
                         scratch, partial(compare, staged, replaced[-1])
                     )
             except DBAPIError:
+                return False
+            if undo and whole and whole.destructive:
                 return False
 
             def apply(connection: Connection) -> Path | None:
@@ -179,13 +221,14 @@ class SchemaSync:
             draft: The migration.
             replaced: Revisions that it replaces.
         """
-        path = VERSIONS / draft.path.name
+        path = Path(VERSIONS) / draft.path.name
         content = draft.path.read_bytes()
         # Save the state first: after an interruption, a destructive migration must stay unconfirmed.
         self.state[draft.revision] = Created(digest(content), draft.destructive)
         self.state.save()
         if not path.exists() or path.read_bytes() != content:
             path.write_bytes(content)
+        branches.remember(self.kept)
         for revision in replaced:
             old = self.history.path(revision)
             if old.resolve() != path.resolve():

@@ -1,0 +1,59 @@
+"""The names of constraints and indexes."""
+
+from sqlalchemy import CheckConstraint, Constraint, ForeignKeyConstraint, Index, MetaData
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.exc import IdentifierError
+
+from app.cli.console import CLIError
+
+MAX_BYTES = 63
+
+
+def check_names(metadata: MetaData) -> None:
+    """Check that the names of constraints and indexes are unique, as PostgreSQL requires.
+
+    Alembic compares them by name, and would confuse two that have the same one.
+
+    Args:
+        metadata: The models.
+
+    Raises:
+        CLIError: Two have the same name, or a name is too long.
+    """
+    found: dict[tuple[str, str], str] = {}
+    for table in metadata.tables.values():
+        for item in (*table.constraints, *table.indexes):
+            name = name_of(item)
+            if name is None:
+                continue
+            described = f"{type(item).__name__}({', '.join(item.columns.keys())}) of {table.name}"
+            if len(name.encode()) > MAX_BYTES:
+                raise CLIError(
+                    f"{described} has a name of more than {MAX_BYTES} bytes: {name}. "
+                    "Choose a shorter one with name=..."
+                )
+            # Indexes are unique in the schema, including those of unique constraints and primary keys.
+            scope = table.name if isinstance(item, CheckConstraint | ForeignKeyConstraint) else ""
+            if other := found.get((scope, name)):
+                raise CLIError(
+                    f"{other} and {described} have the same name: {name}. "
+                    "Choose another one for one of them with name=..."
+                )
+            found[scope, name] = described
+
+
+def name_of(item: Constraint | Index) -> str | None:
+    """Return the name in PostgreSQL: of the naming convention, and shortened if it is too long.
+
+    Args:
+        item: Constraint or index of a table.
+    """
+    preparer = postgresql.dialect().identifier_preparer
+    try:
+        if isinstance(item, Index):
+            name = preparer.format_index(item)
+        else:
+            name = preparer.format_constraint(item)
+    except IdentifierError:  # SQLAlchemy does not shorten explicit names
+        name = str(item.name)
+    return name and name.strip('"')

@@ -1,0 +1,83 @@
+"""Fixtures of the tests of migrations: a database, a folder of migrations, and a table to change."""
+
+import asyncio
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from app import migrations
+from app.database import Base
+from tests.databases import execute, temporary_database
+from tests.tooling.conftest import Git
+
+Declare = Callable[..., None]
+
+VERSIONS = Path("src/app/migrations/versions").resolve()
+PYPROJECT = Path("pyproject.toml").resolve()
+
+
+@pytest.fixture
+def url() -> Iterator[str]:
+    with temporary_database() as url:
+        yield url
+
+
+@pytest.fixture(autouse=True)
+def versions(folder: Path, git: Git, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return a copy of the folder of the migrations."""
+    versions = folder / "src/app/migrations/versions"
+    shutil.copytree(VERSIONS, versions, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(PYPROJECT, folder)
+    original = migrations.config
+
+    def config(url: str, given: Path | None = None) -> object:
+        return original(url, given or versions)
+
+    monkeypatch.setattr(migrations, "config", config)
+    return versions
+
+
+@pytest.fixture
+def declare() -> Iterator[Declare]:
+    """Return a function that declares the table `things`; without columns, it removes the table."""
+
+    def declare_things(*columns: sa.schema.SchemaItem) -> None:
+        if "things" in Base.metadata.tables:
+            Base.metadata.remove(Base.metadata.tables["things"])
+        if columns:
+            key: sa.Column[int] = sa.Column("id", sa.Integer, primary_key=True)
+            sa.Table("things", Base.metadata, key, *columns)
+
+    yield declare_things
+    declare_things()
+
+
+def column(name: str, **options: Any) -> sa.Column[int]:
+    return sa.Column(name, sa.Integer, **options)
+
+
+def created(versions: Path) -> list[str]:
+    """Return the names of the new migrations, without their time."""
+    new = {path.name for path in versions.glob("*.py")} - {p.name for p in VERSIONS.glob("*.py")}
+    return sorted(name[16:] for name in new)
+
+
+def columns_of(url: str) -> list[str]:
+    def read(connection: sa.Connection) -> list[str]:
+        return [entry["name"] for entry in sa.inspect(connection).get_columns("things")]
+
+    return migrations.on_connection(url, read)
+
+
+def insert(url: str, values: str) -> None:
+    asyncio.run(execute(url, f"INSERT INTO things VALUES ({values})"))  # noqa: S608
+
+
+def commit_all(git: Git) -> None:
+    git("init")
+    git("add", "--all")
+    git("commit", "--message", "feat: add things")
