@@ -174,6 +174,7 @@ class TestSettings:
 
         assert issue.startswith("deploy/docker-compose.prod.yml is invalid.")
         assert "services.blue must be a mapping" in issue
+        assert "It requires Docker Compose 2.27 or newer." in issue
 
 
 def test_external_services(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

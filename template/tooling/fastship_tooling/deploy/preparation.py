@@ -133,7 +133,7 @@ def settings_issues(containers: Docker, services: list[str]) -> Iterator[str]:
     try:
         config = json.loads(containers.output("config", "--format", "json"))
     except DockerError as error:
-        yield f"{COMPOSE_FILE} is invalid. {error}"
+        yield f"{COMPOSE_FILE} is invalid. {error}\nIt requires Docker Compose 2.27 or newer."
         return
     if not dotenv_values(ENV_FILE).get("DOMAIN"):
         yield f"DOMAIN: is not set. Set it to the host name of the API. ({ENV_FILE})"
