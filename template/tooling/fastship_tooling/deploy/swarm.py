@@ -37,7 +37,8 @@ def roll_out(engine: Docker, built: str, registry: str | None) -> None:
         if registry:
             engine.run("push", "--quiet", image)
     mount = f"type=volume,src={VOLUME},dst=/run/secrets,volume-subpath=migrations,readonly"
-    migrate(partial(engine.run, "run", "--rm", "--env-file", str(ENV_FILE), "--mount", mount, image))
+    once = ["run", "--rm", "--env-file", str(ENV_FILE), "--mount", mount, image]
+    migrate(partial(engine.run, *once))
     variables = {**_settings(), "IMAGE": image, "ENV_FILE": str(ENV_FILE.resolve())}
     stack = Docker((), variables, engine.dry_run)
     with step("Updating the swarm"):
