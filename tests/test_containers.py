@@ -66,6 +66,11 @@ def test_kubernetes(project: Project, variant: Variant) -> None:
     kinds = {resource["kind"] for resource in resources}
     assert {"Deployment", "Service", "Ingress", "HorizontalPodAutoscaler"} <= kinds
 
+    # Only the migrations may read the secret of the role that changes the schema.
+    role = "'secretKeyRef': {'name': 'migrations', 'key': 'DATABASE_URL', 'optional': True}"
+    readers = [resource["kind"] for resource in resources if role in str(resource)]
+    assert readers == ["Job"] * variant.database
+
 
 @pytest.mark.skipif(shutil.which("kubectl") is None, reason="kubectl is not installed")
 def test_kustomize(project: Project, variant: Variant) -> None:

@@ -21,6 +21,7 @@ from tests.test_running import ITEMS
 from tests.variants import FULL
 
 SLUG = "acme-orders"
+ROLES = ("app", "migrations", "backup")
 SETTINGS = """
 DOMAIN=:80
 APP_TRUSTED_HOSTS=*
@@ -112,7 +113,7 @@ class Server:
         return self.sql("SELECT email FROM users")
 
     def sql(self, statement: str) -> str:
-        psql = ["psql", "--username", "app", "--tuples-only", "--command", statement]
+        psql = ["psql", "--username", "postgres", "--tuples-only", "--command", statement, "app"]
         return self.compose("exec", "--no-TTY", "db", *psql)
 
 
@@ -132,10 +133,9 @@ def server(render: Render, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
     # The first attempt creates files, and lists everything that is missing.
     output = server.deploy(check=False)
-    assert (
-        "Created deploy/production.env, deploy/secrets/DATABASE_PASSWORD, deploy/secrets/SECRET_KEY."
-        in output
-    )
+    passwords = [f"deploy/secrets/passwords/{role}" for role in (*ROLES, "redis")]
+    created = ["deploy/production.env", "deploy/secrets/SECRET_KEY", *passwords]
+    assert f"Created {', '.join(created)}." in output.replace("\n", " ")
     for missing in ("DOMAIN", "MAIL_SMTP_URL", "MAIL_SENDER", "MAIL_LINKS_TO"):
         assert f"  {missing}: is not set" in output
     assert "Traceback" not in output
@@ -162,19 +162,105 @@ def server(render: Render, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         docker("image", "rm", "--force", *names, check=False)
 
 
-def test_privileges(server: Server) -> None:
-    [container, *_] = server.compose("ps", "--quiet", "blue").split()
+@pytest.mark.parametrize(
+    ("service", "secrets"),
+    [
+        ("blue", {"DATABASE_URL", "MAIL_SMTP_URL", "REDIS_URL", "SECRET_KEY"}),
+        ("db", set()),
+        ("backup", {"PASSWORD"}),
+        ("redis", {"PASSWORD"}),
+    ],
+)
+def test_privileges(server: Server, service: str, secrets: set[str]) -> None:
+    [container, *_] = server.compose("ps", "--quiet", service).split()
 
-    assert docker("exec", container, "id", "-u") == "10001"
     assert docker("exec", container, "sh", "-c", "touch /x || echo refused") == "refused"
-    capabilities = docker("exec", container, "cat", "/proc/1/status")
-    assert re.search(r"^CapBnd:\t0+$", capabilities, re.MULTILINE)
-    assert re.search(r"^NoNewPrivs:\t1$", capabilities, re.MULTILINE)
-    # Secrets are files, not environment variables.
-    variables = docker("exec", container, "env")
-    for secret in (server.project.path / "deploy/secrets").iterdir():
-        assert secret.read_text().strip() not in variables
-    assert "DATABASE_PASSWORD" in docker("exec", container, "ls", "/run/secrets")
+    process = docker("exec", container, "cat", "/proc/1/status")
+    assert re.search(r"^CapBnd:\t0+$", process, re.MULTILINE)
+    assert re.search(r"^NoNewPrivs:\t1$", process, re.MULTILINE)
+    found = docker("exec", container, "sh", "-c", "ls /run/secrets || true").split()
+    assert set(found) == secrets
+    # Secrets are files. Other processes can read environment variables and command lines.
+    # A process of the health check may end meanwhile.
+    read = "env; cat /proc/*/cmdline /proc/*/environ || true"
+    visible = docker("exec", container, "sh", "-c", read)
+    for secret in (server.project.path / "deploy/secrets").rglob("*"):
+        assert secret.is_dir() or secret.read_text().strip() not in visible
+
+
+def test_user_of_the_application(server: Server) -> None:
+    assert server.compose("exec", "--no-TTY", "blue", "id", "-u").strip() == "10001"
+
+
+QUERY = """
+import asyncio, sys, asyncpg
+from app.config import Settings
+async def main():
+    url = Settings.load().database.url.get_secret_value()
+    connection = await asyncpg.connect(url.replace("+asyncpg", ""))
+    try:
+        print(await connection.fetchval(sys.argv[1]))
+    except asyncpg.PostgresError as error:
+        print(type(error).__name__)
+asyncio.run(main())
+"""
+
+
+class TestDatabaseRoles:
+    @pytest.mark.parametrize(
+        "statement",
+        [
+            "CREATE TABLE things (id int)",
+            "CREATE TEMPORARY TABLE things (id int)",
+            "ALTER TABLE items ADD COLUMN other int",
+            "DROP TABLE items",
+            "TRUNCATE items",
+            "CREATE ROLE another",
+            "COPY items TO PROGRAM 'cat'",
+            "SELECT pg_read_file('/etc/passwd')",
+        ],
+    )
+    def test_application(self, server: Server, statement: str) -> None:
+        [color] = server.running()
+        python = ["exec", "--no-TTY", color, "python", "-c", QUERY]
+
+        assert server.compose(*python, "SELECT current_user").strip() == "app"
+        assert server.compose(*python, statement).strip() == "InsufficientPrivilegeError"
+
+    def test_migrations(self, server: Server) -> None:
+        python = ["run", "--rm", "--no-deps", "--no-TTY", "once", "python", "-c", QUERY]
+
+        assert server.compose(*python, "SELECT current_user").strip() == "migrations"
+        assert (
+            server.compose(*python, "CREATE ROLE another").strip() == "InsufficientPrivilegeError"
+        )
+        owners = "SELECT DISTINCT tableowner FROM pg_tables WHERE schemaname = 'public'"
+        assert server.sql(owners).strip() == "migrations"
+
+    def test_superuser_cannot_connect_from_outside(self, server: Server) -> None:
+        psql = "PGUSER=postgres PGPASSWORD=postgres psql --command 'SELECT 1'"
+        output = server.compose("exec", "--no-TTY", "backup", "sh", "-c", psql, check=False)
+
+        assert "password authentication failed" in output
+        query = "SELECT rolpassword IS NULL FROM pg_authid WHERE rolname = 'postgres'"
+        assert server.sql(query).strip() == "t"
+
+    def test_passwords_are_not_logged(self, server: Server) -> None:
+        log = server.compose("logs", "db")
+
+        for role in ROLES:
+            path = server.project.path / "deploy/secrets/passwords" / role
+            assert path.read_text() not in log
+
+
+def test_redis(server: Server) -> None:
+    command = ["exec", "--no-TTY", "redis", "sh", "-c"]
+    settings = "valkey-cli --askpass CONFIG GET 'maxmemory*' < /run/secrets/PASSWORD"
+
+    assert "NOAUTH" in server.compose(*command, "valkey-cli GET key")
+    found = server.compose(*command, settings).split()
+    assert found[found.index("maxmemory") + 1] == str(256 * 2**20)
+    assert found[found.index("maxmemory-policy") + 1] == "volatile-lru"
 
 
 def test_no_request_is_lost(server: Server) -> None:
@@ -310,5 +396,11 @@ def test_backup_and_restore(server: Server, tmp_path: Path) -> None:
 
     assert server.sql(query) == before
     assert client.get(ITEMS).json()["data"] == [kept]
+    # The roles have the same privileges as before.
+    assert client.post(ITEMS, json={"title": "Buy bread"}).is_success
+    TestDatabaseRoles().test_application(server, "CREATE TABLE things (id int)")
+    server.compose("run", "--rm", "--no-deps", "--no-TTY", "once", SLUG, "db", "upgrade")
+    # Development has none of these roles.
+    server.project.uv_run(SLUG, "db", "restore", file, "--yes", APP_ENVIRONMENT="development")
     # A container makes one every day.
     assert ".dump" in server.compose("exec", "--no-TTY", "backup", "ls", "/backups")

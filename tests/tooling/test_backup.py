@@ -58,6 +58,23 @@ def test_restore(url: str, file: Path) -> None:
     assert not migrations.is_behind(url)
 
 
+def test_dump_with_roles_of_production(url: str, file: Path) -> None:
+    grant = "GRANT SELECT ON things TO of_production"
+    default = "ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO of_production"
+    for statement in ("CREATE ROLE of_production", grant, default):
+        asyncio.run(execute(url, statement))
+    try:
+        runner.invoke(app, ["db", "backup", str(file)])
+    finally:
+        for statement in ("DROP OWNED BY of_production", "DROP ROLE of_production"):
+            asyncio.run(execute(url, statement))
+
+    result = runner.invoke(app, ["db", "restore", str(file), "--yes"])
+
+    assert result.exit_code == 0, result.output
+    assert count_things(url) == 1000
+
+
 def test_created_file(url: str, file: Path) -> None:
     runner.invoke(app, ["db", "backup", str(file)])
 
@@ -122,6 +139,6 @@ def test_production(monkeypatch: pytest.MonkeyPatch) -> None:
     with backup.tools(production=True, host="ssh://root@example.com") as tools:
         assert tools.command[:2] == ["/usr/bin/docker", "compose"]
         assert tools.command[-4:] == ["exec", "--no-TTY", "db", ""]
-        assert tools.suffix == ["--username", "app", "--dbname", "app"]
+        assert tools.suffix == ["--username", "migrations", "--dbname", "app"]
         assert tools.name == "the database on ssh://root@example.com"
         assert os.environ["DOCKER_HOST"] == "ssh://root@example.com"

@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 from fastship_tooling.deploy import image, preparation, server
 from fastship_tooling.docker import DockerError
+from fastship_tooling.project import HAS_DATABASE
 from typer.testing import CliRunner
 
 from app.cli.main import app
@@ -33,6 +34,17 @@ class TestRollOut:
         assert ("up", "--detach", "--wait", "--no-deps", "cache", "proxy") in docker.commands
         assert steps(docker) == ["up blue"]
         assert ("tag", "next", f"{SLUG}:blue") in docker.commands
+
+    def test_database(self, target: server.Server, docker: FakeDocker) -> None:
+        if not HAS_DATABASE:
+            return
+        target.roll_out("next", ["db", "backup"])
+
+        services = [command[-2:] for command in docker.commands if "--wait" in command]
+        roles = [command for command in docker.commands if "psql" in command]
+        # The backups need their role.
+        assert services == [("db", "proxy"), ("--no-deps", "backup")]
+        assert [command[command.index("--username") + 1] for command in roles] == ["postgres"]
 
     def test_next_version(self, target: server.Server, docker: FakeDocker) -> None:
         docker.containers["blue"] = "running"
@@ -259,7 +271,7 @@ class TestCommand:
         docker.outputs["run"] = "2000000000"
         monkeypatch.setattr("fastship_tooling.docker.Docker", lambda **_: docker)
         monkeypatch.setattr(preparation, "production", lambda **_: docker)
-        monkeypatch.setattr(preparation, "prepare", lambda **_: docker)
+        monkeypatch.setattr(preparation, "prepare", lambda *_, **__: docker)
         monkeypatch.setattr(preparation, "copy_secrets", lambda *_: None)
         monkeypatch.setattr(preparation, "backing_services", lambda: ["cache"])
 
@@ -297,6 +309,16 @@ class TestCommand:
 
         assert result.exit_code == 1
         assert f"ssh://root@example.com does not answer: {STOPPED_ENGINE}" in result.stderr
+
+    def test_old_engine(self, docker: FakeDocker, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("DOCKER_HOST", "")
+        docker.outputs["version"] = "25.0.3"
+
+        result = runner.invoke(app, ["deploy", "--host", "ssh://root@example.com"])
+
+        assert result.exit_code == 1
+        assert "ssh://root@example.com has version 25.0.3" in result.stderr
+        assert "26 or newer is required" in " ".join(result.stderr.split())
 
     def test_registry_without_swarm(self) -> None:
         result = runner.invoke(app, ["deploy", "--registry", "registry.example.com"])

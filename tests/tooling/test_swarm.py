@@ -92,6 +92,8 @@ def test_failed_migration(manager: FakeDocker, monkeypatch: pytest.MonkeyPatch) 
     with pytest.raises(server.DeployError, match=r"The migration failed\."):
         swarm.roll_out(manager, "next", None)
 
+    [run] = [command for command in manager.commands if command[0] == "run"]
+    assert "volume-subpath=migrations" in run[run.index("--mount") + 1]
     assert "stack" not in {command[0] for command in manager.commands}
 
 
@@ -115,9 +117,11 @@ def test_rollback(manager: FakeDocker) -> None:
 def test_changed_secret(secrets: Path) -> None:
     before = json.loads(Path(swarm._secrets_file()).read_text())
     (secrets / "SOME_KEY").write_text("something else")
+    (secrets / "migrations").mkdir()  # not for the application
     after = json.loads(Path(swarm._secrets_file()).read_text())
 
     assert before["services"]["app"]["secrets"] == ["SOME_KEY"]
+    assert after["services"]["app"]["secrets"] == ["SOME_KEY"]
     # Swarm secrets are immutable: a new content needs a new name.
     assert before["secrets"]["SOME_KEY"]["name"] != after["secrets"]["SOME_KEY"]["name"]
 

@@ -29,14 +29,6 @@ class TestUrl:
         with pytest.raises(ValidationError, match="such as postgresql://"):
             DatabaseSettings(url=SecretStr(given))
 
-    def test_separate_password(self) -> None:
-        settings = DatabaseSettings(
-            url=SecretStr("postgres://ada@localhost/shop"), password=SecretStr("p:w")
-        )
-
-        assert settings.url is not None
-        assert settings.url.get_secret_value().startswith("postgresql+asyncpg://ada:p%3Aw@")
-
     def test_missing(self) -> None:
         [issue] = DatabaseSettings().production_issues()
 

@@ -1,6 +1,7 @@
 """Thin wrapper around the docker CLI."""
 
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Mapping
@@ -118,17 +119,24 @@ def _failure(arguments: tuple[str, ...], output: bytes) -> DockerError:
     return DockerError("\n".join([f"`docker {' '.join(arguments[:2])}` failed:", *lines]))
 
 
-def require_engine(docker: Docker, name: str = "Docker") -> None:
+def require_engine(docker: Docker, name: str = "Docker", minimum: int = 0) -> None:
     """Check that the Docker engine is running.
 
     Args:
         docker: The docker CLI.
         name: Name of the engine in the error message.
+        minimum: Major version that is required.
 
     Raises:
-        DockerError: It does not answer.
+        DockerError: It does not answer, or it is too old.
     """
     running, output = docker.try_run("version", "--format", "{{.Server.Version}}")
     if not running:
         reason = (output.splitlines() or ["no output"])[-1]
         raise DockerError(f"{name} does not answer: {reason}\nStart it and try again.")
+    version = re.search(r"^(\d+)\.\S+$", output, re.MULTILINE)
+    if version and int(version[1]) < minimum:
+        raise DockerError(
+            f"{name} has version {version[0]} of the Docker engine, but {minimum} or newer is "
+            "required. Upgrade it: https://docs.docker.com/engine/install/"
+        )

@@ -4,12 +4,11 @@ ADVICE = "Set it to a URL such as postgresql://user:password@host:5432/name."
 SCHEMES = {"postgres", "postgresql", "postgresql+asyncpg"}
 
 
-def to_asyncpg_url(given: str, password: str | None = None) -> str:
+def to_asyncpg_url(given: str) -> str:
     """Convert a database URL.
 
     Args:
         given: `postgres://...` or `postgresql://...`, with libpq parameters if any.
-        password: Password to add if the URL has none.
 
     Raises:
         ValueError: The URL is not a PostgreSQL URL.
@@ -30,6 +29,4 @@ def to_asyncpg_url(given: str, password: str | None = None) -> str:
     query.pop("channel_binding", None)
     database = url.database or "postgres"
     url = url.set(drivername="postgresql+asyncpg", query=query, database=database)
-    if password and not url.password:
-        url = url.set(password=password)
     return url.render_as_string(hide_password=False)

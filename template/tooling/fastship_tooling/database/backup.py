@@ -95,7 +95,8 @@ def tools(*, production: bool, host: str | None) -> Iterator[Tools]:
             os.environ["DOCKER_HOST"] = host
         inside = preparation.production().command("exec", "--no-TTY", "db", "")
         name = f"the database on {host or 'this machine'}"
-        yield Tools(inside, ["--username", "app", "--dbname", "app"], {}, name)
+        # The owner of all tables. A connection inside the container needs no password.
+        yield Tools(inside, ["--username", "migrations", "--dbname", "app"], {}, name)
         return
     with database_url() as url:
         client = psql.client(url)
@@ -151,7 +152,9 @@ def restore(
         script.flush()
         # Convert it to SQL first, to find a damaged file before the database changes.
         reader = Tools([f"{postgres.find_binaries()}{os.sep}"], [], {}, str(file))
-        reader.run("pg_restore", "--no-owner", "--file", "-", str(file), target=script)
+        # The other database has other roles, and its default privileges.
+        options = ("--no-owner", "--no-acl", "--file", "-", str(file))
+        reader.run("pg_restore", *options, target=script)
         script.seek(0, os.SEEK_END)
         script.write(COMMIT)
         script.seek(0)

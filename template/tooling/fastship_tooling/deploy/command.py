@@ -47,7 +47,7 @@ def deploy(
     if host:
         os.environ["DOCKER_HOST"] = host
     engine = Docker(dry_run=dry_run)
-    require_engine(engine, host or "Docker")
+    require_engine(engine, host or "Docker", preparation.MIN_ENGINE)
     if rollback:
         if swarm:
             cluster.roll_back(engine)
@@ -55,14 +55,14 @@ def deploy(
             server.Server(engine, preparation.production(dry_run=dry_run), timeout).roll_back()
         console.print("The previous version is serving again.", style="green")
         return
-    containers = preparation.prepare(dirty=dirty, dry_run=dry_run)
+    services = [] if swarm else preparation.backing_services()
+    containers = preparation.prepare(services, dirty=dirty, dry_run=dry_run)
     built = image.build(engine)
     with server.step("Copying the secrets"):
-        preparation.copy_secrets(engine, built)
+        preparation.copy_secrets(engine, built, services)
     if swarm:
         cluster.roll_out(engine, built, registry)
     else:
-        services = preparation.backing_services()
         server.Server(engine, containers, timeout).roll_out(built, services)
         image.remove_unused(engine)
     message = "Dry run: nothing was changed." if dry_run else "The new version is serving."

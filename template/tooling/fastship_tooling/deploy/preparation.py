@@ -7,6 +7,7 @@ import subprocess
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import quote
 
 from dotenv import dotenv_values
 
@@ -22,11 +23,12 @@ ENV_FILE = Path("deploy/production.env")
 EXAMPLE = Path("deploy/production.env.example")
 SECRETS = Path("deploy/secrets")
 VOLUME = f"{SLUG}-secrets"
-RANDOM_SECRETS = [
-    *(["DATABASE_PASSWORD"] if HAS_DATABASE else []),
-    *(["SECRET_KEY"] if HAS_AUTH else []),
-]
-"""Secrets that are generated."""
+MIN_ENGINE = 26
+"""Version of the Docker engine that can mount a folder of a volume."""
+PASSWORDS = SECRETS / "passwords"
+"""Generated passwords for the services next to the application."""
+ROLES = ("app", "migrations", "backup")
+"""Roles of the database, each with a password of its own."""
 BACKING_SERVICES = {
     **({"db": "DATABASE_URL", "backup": "DATABASE_URL"} if HAS_DATABASE else {}),
     **({"redis": "REDIS_URL"} if HAS_REDIS else {}),
@@ -44,16 +46,15 @@ def production(*, dry_run: bool = False) -> Docker:
     Args:
         dry_run: Print the commands that would change something, and do not run them.
     """
-    # A secret file takes precedence over a variable of the same name.
-    in_files = {name: "" for name in secret_variables() if (SECRETS / name).exists()}
     files = ("--project-directory", ".", "--env-file", str(ENV_FILE), "--file", COMPOSE_FILE)
-    return Docker(("compose", *files), in_files, dry_run)
+    return Docker(("compose", *files), dry_run=dry_run)
 
 
-def prepare(*, dirty: bool, dry_run: bool) -> Docker:
+def prepare(services: list[str], *, dirty: bool, dry_run: bool) -> Docker:
     """Check that everything is ready for a deployment, and create missing files.
 
     Args:
+        services: Services to run next to the application.
         dirty: Allow uncommitted changes.
         dry_run: Create nothing; for the returned docker CLI.
 
@@ -65,9 +66,9 @@ def prepare(*, dirty: bool, dry_run: bool) -> Docker:
     """
     if dry_run and not ENV_FILE.exists():
         raise NotReady(f"There is no {ENV_FILE}. `deploy` creates it, and lists what to fill in.")
-    created = [] if dry_run else create_files()
+    created = [] if dry_run else create_files(services)
     containers = production(dry_run=dry_run)
-    issues = [*lock_issues(), *settings_issues(containers)]
+    issues = [*lock_issues(), *settings_issues(containers, services)]
     if not dirty:
         issues += tree_issues()
     if issues:
@@ -77,8 +78,11 @@ def prepare(*, dirty: bool, dry_run: bool) -> Docker:
     return containers
 
 
-def create_files() -> list[str]:
+def create_files(services: list[str]) -> list[str]:
     """Create the settings of production, and the random secrets, where they are missing.
+
+    Args:
+        services: Services to run next to the application.
 
     Returns:
         The created files.
@@ -87,8 +91,14 @@ def create_files() -> list[str]:
     if not ENV_FILE.exists():
         ENV_FILE.write_text(EXAMPLE.read_text("utf-8"), "utf-8")
         created.append(str(ENV_FILE))
-    SECRETS.mkdir(mode=0o700, parents=True, exist_ok=True)
-    for path in (SECRETS / name for name in RANDOM_SECRETS):
+    for folder in (SECRETS, PASSWORDS):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    random = [SECRETS / "SECRET_KEY"] if HAS_AUTH else []
+    if "db" in services:
+        random += [PASSWORDS / role for role in ROLES]
+    if "redis" in services:
+        random.append(PASSWORDS / "redis")
+    for path in random:
         if not path.exists():
             path.touch(0o600)
             path.write_text(secrets.token_urlsafe(48))
@@ -113,23 +123,25 @@ def lock_issues() -> Iterator[str]:
         yield f"uv.lock is outdated. Update it: {command_line('lock')}"
 
 
-def settings_issues(containers: Docker) -> Iterator[str]:
+def settings_issues(containers: Docker, services: list[str]) -> Iterator[str]:
     """Yield the settings with which the application would not start.
 
     Args:
         containers: The docker CLI for the production containers.
+        services: Services to run next to the application.
     """
     try:
         config = json.loads(containers.output("config", "--format", "json"))
     except DockerError as error:
-        yield f"{COMPOSE_FILE} is invalid. {error}"
+        yield f"{COMPOSE_FILE} is invalid. {error}\nIt requires Docker Compose 2.27 or newer."
         return
     if not dotenv_values(ENV_FILE).get("DOMAIN"):
         yield f"DOMAIN: is not set. Set it to the host name of the API. ({ENV_FILE})"
     environment = config["services"]["blue"]["environment"]
-    environ = {name: str(value or "") for name, value in environment.items()}
+    environ = {name: str(value) for name, value in environment.items() if value}
     try:
-        Settings.load(environ, env_file=None, secrets_dir=SECRETS)
+        # The environment has precedence, as in the container.
+        Settings.load(app_secrets(services) | environ, env_file=None, secrets_dir=None)
     except SettingsError as error:
         for variable, advice in error.issues:
             secret = variable in secret_variables()
@@ -148,24 +160,62 @@ def backing_services() -> list[str]:
     ]
 
 
-def copy_secrets(engine: Docker, image: str) -> None:
-    """Copy the secrets to a volume on the server.
+def _read(folder: Path) -> dict[str, str]:
+    files = [path for path in folder.glob("*") if path.is_file()]
+    return {path.name: path.read_text("utf-8").strip() for path in sorted(files)}
+
+
+def app_secrets(services: list[str], role: str = "app") -> dict[str, str]:
+    """Return the secrets of the application, by name, with the URLs of the services next to it.
+
+    Args:
+        services: Services to run next to the application.
+        role: Role of the database. The secrets in a folder of this name replace others.
+    """
+    found = _read(SECRETS) | _read(SECRETS / role)
+    passwords = {name: quote(password, safe="") for name, password in _read(PASSWORDS).items()}
+    if "db" in services:
+        found["DATABASE_URL"] = f"postgresql://{role}:{passwords.get(role, '')}@db:5432/app"
+    if "redis" in services:
+        found["REDIS_URL"] = f"redis://:{passwords.get('redis', '')}@redis:6379/0"
+    return found
+
+
+def copy_secrets(engine: Docker, image: str, services: list[str]) -> None:
+    """Copy the secrets to a volume on the server, with a folder for each service.
 
     Args:
         engine: Docker engine of the server.
         image: Any image that contains tar.
+        services: Services to run next to the application.
     """
+    folders = {role: app_secrets(services, role) for role in ("app", "migrations")}
+    for name, password in _read(PASSWORDS).items():
+        if name in services:
+            folders[name] = {"PASSWORD": password}
     archive = io.BytesIO()
     with tarfile.open(fileobj=archive, mode="w") as tar:
-        for path in sorted(SECRETS.iterdir()):
-            content = path.read_bytes().strip()
-            entry = tarfile.TarInfo(path.name)
-            # Other images run as other users. Access is limited by who mounts the volume.
-            entry.size, entry.mode = len(content), 0o444
-            tar.addfile(entry, io.BytesIO(content))
+        for folder, files in folders.items():
+            entry = tarfile.TarInfo(folder)
+            entry.type, entry.mode = tarfile.DIRTYPE, 0o755
+            tar.addfile(entry)
+            for name, value in files.items():
+                content = value.encode()
+                entry = tarfile.TarInfo(f"{folder}/{name}")
+                # Other images run as other users. Access is limited by who mounts the folder.
+                entry.size, entry.mode = len(content), 0o444
+                tar.addfile(entry, io.BytesIO(content))
     engine.run("volume", "create", VOLUME)
     engine.run(
         *["run", "--rm", "--interactive", "--network", "none", "--user", "0:0"],
         *["--volume", f"{VOLUME}:/to", "--entrypoint", "tar", image, "-x", "-C", "/to"],
         stdin=archive.getvalue(),
     )
+
+
+def roles_script() -> bytes:
+    """Return the input for psql that creates the roles of the database."""
+    from fastship_tooling.database import roles
+
+    passwords = _read(PASSWORDS)
+    return roles.script({role: passwords.get(role, "") for role in ROLES}).encode()

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from app.cli.console import CLIError, console
 from app.config import SLUG
+from fastship_tooling.deploy import preparation
 from fastship_tooling.docker import LAST_LINES, Docker, DockerError
 from fastship_tooling.project import HAS_DATABASE
 
@@ -100,8 +101,12 @@ class Server:
         live = self.live()
         color = "green" if live == "blue" else "blue"
         with step("Starting services"):
-            self.compose.run("up", "--detach", "--wait", "--no-deps", *services, "proxy")
+            start = ("up", "--detach", "--wait", "--no-deps")
+            self.compose.run(*start, *(name for name in services if name != "backup"), "proxy")
             self._configure_proxy()
+            if "db" in services:
+                self._set_up_roles()
+                self.compose.run(*start, "backup")
         migrate(partial(self.compose.run, "run", "--rm", "--no-deps", "--no-TTY", "once"))
         try:
             with step(f"Starting the new version ({color})"):
@@ -189,6 +194,14 @@ class Server:
             if not self.engine.dry_run:
                 time.sleep(NOTICE_SECONDS)
             self.compose.run("stop", live)
+
+    def _set_up_roles(self) -> None:
+        """Create the roles of the database. The superuser can only connect inside the container."""
+        self.compose.run(
+            *["exec", "--no-TTY", "db", "psql", "--quiet", "--no-psqlrc"],
+            *["--set", "ON_ERROR_STOP=1", "--username", "postgres", "--dbname", "app"],
+            stdin=preparation.roles_script(),
+        )
 
     def _configure_proxy(self) -> None:
         """Load the configuration of the proxy."""

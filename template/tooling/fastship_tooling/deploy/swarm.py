@@ -36,8 +36,9 @@ def roll_out(engine: Docker, built: str, registry: str | None) -> None:
         engine.run("tag", built, image)
         if registry:
             engine.run("push", "--quiet", image)
-    once = ["run", "--rm", "--env-file", str(ENV_FILE), "--volume", f"{VOLUME}:/run/secrets:ro"]
-    migrate(partial(engine.run, *once, image))
+    mount = f"type=volume,src={VOLUME},dst=/run/secrets,volume-subpath=migrations,readonly"
+    once = ["run", "--rm", "--env-file", str(ENV_FILE), "--mount", mount, image]
+    migrate(partial(engine.run, *once))
     variables = {**_settings(), "IMAGE": image, "ENV_FILE": str(ENV_FILE.resolve())}
     stack = Docker((), variables, engine.dry_run)
     with step("Updating the swarm"):
@@ -102,7 +103,7 @@ def _secrets_file() -> str:
     Swarm secrets are immutable, so the name of each contains a hash of its content.
     """
     names = {}
-    for path in sorted(SECRETS.iterdir()):
+    for path in sorted(path for path in SECRETS.iterdir() if path.is_file()):
         digest = sha256(path.read_bytes()).hexdigest()[:12]
         names[path.name] = {"file": str(path.resolve()), "name": f"{SLUG}-{path.name}-{digest}"}
     STATE.mkdir(exist_ok=True)
