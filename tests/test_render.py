@@ -35,11 +35,11 @@ tests/kit/test_pagination.py tests/kit/test_problems.py tests/kit/test_routing.p
 ONLY = {
     "database": """
         src/app/database.py src/app/cli/db.py src/app/items/models.py src/app/items/service.py
-        src/app/kit/database_errors.py src/app/kit/database_url.py src/app/kit/references.py
+        src/app/kit/database_errors.py src/app/kit/database_url.py src/app/kit/enums.py src/app/kit/references.py
         src/app/migrations/__init__.py src/app/migrations/env.py
         src/app/migrations/script.py.mako src/app/migrations/versions/0001_initial.py
         tests/databases.py tests/seeds.py tests/test_database.py tests/test_migrations.py tests/cli/test_db.py
-        tests/items/seeds.py tests/kit/test_database_url.py tests/kit/test_references.py
+        tests/items/seeds.py tests/kit/test_database_url.py tests/kit/test_enums.py tests/kit/test_references.py
         """,
     "not database": "src/app/items/store.py tests/items/conftest.py",
     "redis": "src/app/kit/redis.py tests/kit/test_redis.py tests/redis_server.py",

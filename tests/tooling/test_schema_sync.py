@@ -4,13 +4,16 @@ import asyncio
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from alembic import command
 from fastship_tooling.schema_sync import history
 from fastship_tooling.schema_sync import sync as schema_sync
 from fastship_tooling.schema_sync.history import MigrationError
 from fastship_tooling.schema_sync.sync import sync
+from sqlalchemy.exc import DBAPIError
 
 from app import migrations
 from app.database import Base
@@ -48,7 +51,7 @@ def versions(folder: Path, git: Git, monkeypatch: pytest.MonkeyPatch) -> Path:
 def declare() -> Iterator[Declare]:
     """Return a function that declares the table `things`; without columns, it removes the table."""
 
-    def declare_things(*columns: sa.Column[int]) -> None:
+    def declare_things(*columns: sa.Column[Any]) -> None:
         if "things" in Base.metadata.tables:
             Base.metadata.remove(Base.metadata.tables["things"])
         if columns:
@@ -57,6 +60,10 @@ def declare() -> Iterator[Declare]:
 
     yield declare_things
     declare_things()
+
+
+def status(*values: str) -> sa.Column[str]:
+    return sa.Column("status", sa.Enum(*values, native_enum=False), nullable=False)
 
 
 def column(name: str, **options: bool) -> sa.Column[int]:
@@ -72,6 +79,13 @@ def created(versions: Path) -> list[str]:
 def columns_of(url: str) -> list[str]:
     def read(connection: sa.Connection) -> list[str]:
         return [entry["name"] for entry in sa.inspect(connection).get_columns("things")]
+
+    return migrations.on_connection(url, read)
+
+
+def checks_of(url: str) -> set[str | None]:
+    def read(connection: sa.Connection) -> set[str | None]:
+        return {entry["name"] for entry in sa.inspect(connection).get_check_constraints("things")}
 
     return migrations.on_connection(url, read)
 
@@ -248,6 +262,77 @@ class TestDestructiveChange:
         assert "It makes things.size not nullable, but some rows are null." in out
         assert "It adds things.weight, which is not nullable, to a table with rows" in out
         assert columns_of(url) == ["id", "size"]
+
+
+class TestEnum:
+    """Enums are text with a check constraint. Each migration runs in both directions."""
+
+    @pytest.fixture(autouse=True)
+    def committed(self, url: str, declare: Declare, git: Git) -> None:
+        declare(status("draft", "sent"))
+        sync(url)
+        commit_all(git)
+        insert(url, "1, 'draft'")
+
+    def test_no_change(self, url: str, versions: Path) -> None:
+        sync(url)
+
+        assert created(versions) == ["create_things.py"]
+
+    @pytest.mark.parametrize(
+        "changed",
+        [
+            lambda: status("draft", "sent", "paid"),
+            lambda: status("draft"),
+            lambda: sa.Column("status", sa.Text, nullable=False),
+        ],
+        ids=["added", "removed", "text"],
+    )
+    def test_change(
+        self,
+        url: str,
+        versions: Path,
+        declare: Declare,
+        changed: Callable[[], sa.Column[str]],
+    ) -> None:
+        declare(changed())
+
+        sync(url)
+
+        assert created(versions) == ["change_constraints_of_things.py", "create_things.py"]
+        head = migrations.current(url)
+        command.check(migrations.config(url))
+        command.downgrade(migrations.config(url), "-1")
+        declare(status("draft", "sent"))
+        assert checks_of(url) == {"things_status_check"}
+        migrations.upgrade(url)
+        assert migrations.current(url) == head
+
+    def test_removed_value_of_a_row(
+        self, url: str, declare: Declare, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        declare(status("sent"))
+
+        sync(url)
+
+        assert "created, but not applied" in capsys.readouterr().out
+        assert checks_of(url) == {"things_status_check"}
+        with pytest.raises(DBAPIError, match="is violated by some row"):
+            migrations.upgrade(url)
+
+
+def test_text_to_enum(url: str, declare: Declare, git: Git) -> None:
+    declare(sa.Column("status", sa.Text, nullable=False))
+    sync(url)
+    commit_all(git)
+    insert(url, "1, 'draft'")
+    declare(status("draft", "sent"))
+
+    sync(url)
+
+    assert checks_of(url) == {"things_status_check"}
+    command.downgrade(migrations.config(url), "-1")
+    assert checks_of(url) == set()
 
 
 @pytest.mark.parametrize("pending", [False, True])

@@ -1,5 +1,6 @@
 """PostgreSQL: the engine, the session of a request, and the base class of the models."""
 
+import enum
 import math
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -21,10 +22,11 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from app.config import SLUG, DatabaseSettings
+from app.kit import references
 from app.kit.database_errors import Conflict, database_errors
+from app.kit.enums import TEXT_ENUM, add_checks
 from app.kit.pagination import Cursor, PageParams
 from app.kit.problems import Problem, ServiceUnavailable, raises
-from app.kit.references import add_constraints
 
 # The form of PostgreSQL's own default names.
 NAMING_CONVENTION = {
@@ -45,16 +47,20 @@ class Base(DeclarativeBase):
     """Base class of all models."""
 
     metadata = MetaData(naming_convention=NAMING_CONVENTION)
-    type_annotation_map = {datetime: DateTime(timezone=True)}  # noqa: RUF012  SQLAlchemy's API
+    type_annotation_map = {  # noqa: RUF012  SQLAlchemy's API
+        datetime: DateTime(timezone=True),
+        enum.Enum: TEXT_ENUM,
+    }
     # Fetch server defaults with RETURNING. Loading them later would need another query.
     __mapper_args__ = {"eager_defaults": True}  # noqa: RUF012
 
 
 @event.listens_for(Table, "after_parent_attach")
-def add_references(table: Table, metadata: MetaData) -> None:
-    """Add the constraints of references to the table of a model, but not to Alembic's copies."""
+def add_constraints(table: Table, metadata: MetaData) -> None:
+    """Add the constraints of references and enums to the table of a model, but not to Alembic's copies."""
     if metadata is Base.metadata:
-        add_constraints(table)
+        references.add_constraints(table)
+        add_checks(table)
 
 
 class Entity(Base):

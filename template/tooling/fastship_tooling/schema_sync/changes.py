@@ -5,7 +5,18 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from alembic.operations import ops
-from sqlalchemy import Connection, column, exists, literal, select, table, types
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    column,
+    exists,
+    literal,
+    literal_column,
+    not_,
+    select,
+    table,
+    types,
+)
 
 MAX_NAME_LENGTH = 60
 
@@ -73,9 +84,15 @@ def destructive_changes(upgrade: ops.UpgradeOps, connection: Connection) -> list
         Phrases such as `drops items.title`.
     """
     operations = list(flat(upgrade.ops))
-    phrases = [phrase for operation in operations for phrase in _destructive(operation, connection)]
     dropped = {op.table_name for op in operations if isinstance(op, ops.DropColumnOp)}
     added = {op.table_name for op in operations if isinstance(op, ops.AddColumnOp)}
+    phrases = [
+        phrase
+        for operation in operations
+        # The check may be of a column that does not exist yet.
+        if not (isinstance(operation, ops.CreateCheckConstraintOp) and operation.table_name in added)
+        for phrase in _destructive(operation, connection)
+    ]
     if dropped & added:
         phrases.append(
             "drops a column and adds another one; if you renamed the column, replace both operations "
@@ -103,17 +120,28 @@ def _destructive(operation: Any, connection: Connection) -> Iterator[str]:
             new, old = operation.modify_type, operation.existing_type
             if new is not None and not (old is not None and widens(old, new)):
                 yield f"changes {place} from {old} to {new}"
-            if operation.modify_nullable is False and _any_row(
-                operation, connection, null_in=operation.column_name
-            ):
+            null = column(operation.column_name).is_(None)
+            if operation.modify_nullable is False and _any_row(operation, connection, null):
                 yield f"makes {place} not nullable, but some rows are null"
+        case ops.CreateCheckConstraintOp():
+            condition = operation.condition
+            if not isinstance(condition, str):
+                options = {"literal_binds": True, "include_table": False}
+                condition = str(condition.compile(connection, compile_kwargs=options))
+            if _any_row(operation, connection, not_(literal_column(f"({condition})"))):
+                yield (
+                    f"requires {condition} in {operation.table_name}, but some rows have other values; "
+                    "change them in the migration first"
+                )
 
 
-def _any_row(operation: Any, connection: Connection, null_in: str | None = None) -> bool:
+def _any_row(
+    operation: Any, connection: Connection, condition: ColumnElement[bool] | None = None
+) -> bool:
     rows = table(operation.table_name, schema=operation.schema)
     query = select(literal(1)).select_from(rows)
-    if null_in:
-        query = query.where(column(null_in).is_(None))
+    if condition is not None:
+        query = query.where(condition)
     return bool(connection.scalar(select(exists(query))))
 
 
