@@ -41,7 +41,9 @@ ONLY = {
         tests/databases.py tests/seeds.py tests/test_database.py tests/test_migrations.py tests/cli/test_db.py
         tests/items/seeds.py tests/kit/test_database_url.py tests/kit/test_enums.py tests/kit/test_references.py
         """,
-    "not database": "src/app/items/store.py tests/items/conftest.py",
+    "not database": """
+        src/app/items/store.py src/app/kit/memory.py tests/items/conftest.py tests/kit/test_memory.py
+        """,
     "redis": "src/app/kit/redis.py tests/kit/test_redis.py tests/redis_server.py",
     "auth": """
         src/app/auth/__init__.py src/app/auth/admin_router.py src/app/auth/constants.py

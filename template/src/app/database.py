@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import Depends, FastAPI, Request
-from sqlalchemy import DateTime, MetaData, Select, Table, event, func, text, tuple_
+from sqlalchemy import DateTime, MetaData, Select, Table, event, func, literal, text, tuple_
 from sqlalchemy.exc import InvalidatePoolError
 from sqlalchemy.ext.asyncio import (
     AsyncEngine,
@@ -217,22 +217,29 @@ def after_commit(session: AsyncSession, callback: Callable[[], Awaitable[object]
 async def fetch_page[E: Entity](
     session: AsyncSession, model: type[E], statement: Select[E], page: PageParams
 ) -> tuple[list[E], str | None]:
-    """Fetch a page of the rows that `statement` selects, newest first.
+    """Fetch a page of the rows that `statement` selects, newest first unless `page` has an order.
 
     Args:
         session: Session to use.
         model: Model that is selected.
-        statement: Selection and filters, without order or limit.
-        page: Requested page.
+        statement: Selection, without order or limit.
+        page: Requested page, with its filters.
 
     Returns:
         The rows, and the cursor of the next page or None.
     """
+    for field, operator, value in page.filters():
+        statement = statement.where(operator(getattr(model, field), value))
+    name = page.order.removeprefix("-")
+    column = getattr(model, name)
+    position = tuple_(column, model.id)
     if after := page.after:
-        statement = statement.where(tuple_(model.created_at, model.id) < tuple_(*after))
-    statement = statement.order_by(model.created_at.desc(), model.id.desc())
+        last = tuple_(literal(after.value, column.type), after.id)
+        statement = statement.where(position < last if after.sort != name else position > last)
+    order = (column, model.id) if page.order == name else (column.desc(), model.id.desc())
     # If there is one additional row, there is another page.
-    found = list(await session.scalars(statement.limit(page.limit + 1)))
+    found = list(await session.scalars(statement.order_by(*order).limit(page.limit + 1)))
     rows = found[: page.limit]
-    has_more = len(found) > page.limit
-    return rows, Cursor(rows[-1].created_at, rows[-1].id).encode() if has_more else None
+    if len(found) <= page.limit:
+        return rows, None
+    return rows, Cursor(page.order, getattr(rows[-1], name), rows[-1].id).encode()

@@ -6,7 +6,8 @@ from uuid import UUID, uuid4
 
 from app.items import schemas
 from app.items.exceptions import ItemNotFound
-from app.kit.pagination import Cursor, Page, PageParams
+from app.kit.memory import get_page
+from app.kit.pagination import Page, PageParams
 
 
 @dataclass
@@ -44,15 +45,9 @@ class ItemStore:
 
     async def get_page(self, page: PageParams) -> Page[schemas.Item]:
         """Return a page of items, newest first."""
-        cursors = sorted(
-            (Cursor(item.created_at, item.id) for item in ITEMS.values()), reverse=True
-        )
-        rest = [cursor for cursor in cursors if page.after is None or cursor < page.after]
-        shown = rest[: page.limit]
-        return Page(
-            data=[schemas.Item.model_validate(ITEMS[cursor.id]) for cursor in shown],
-            next_cursor=shown[-1].encode() if len(rest) > page.limit else None,
-        )
+        rows, next_cursor = get_page(ITEMS.values(), page)
+        data = [schemas.Item.model_validate(row) for row in rows]
+        return Page(data=data, next_cursor=next_cursor)
 
     async def update(self, item: Item, data: schemas.ItemUpdate) -> schemas.Item:
         """Update an item."""
