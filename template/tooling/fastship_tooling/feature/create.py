@@ -7,18 +7,15 @@ import tokenize
 from itertools import pairwise
 from pathlib import Path
 
-import jinja2
-
 from fastship_tooling import openapi
 from fastship_tooling.checks import run_module
 from fastship_tooling.errors import print_error
 from fastship_tooling.feature import like
-from fastship_tooling.feature.fields import Field, code, parse
 from fastship_tooling.feature.files import all_or_nothing
-from fastship_tooling.feature.names import Names, article, camel, kebab, sentence, words
+from fastship_tooling.feature.names import Names, camel
+from fastship_tooling.feature.parse import parse
 from fastship_tooling.feature.project import (
     MAIN,
-    PAGES,
     SOURCE,
     TESTS,
     FeatureError,
@@ -28,13 +25,13 @@ from fastship_tooling.feature.project import (
     get_domain,
     mount,
     sync_schema,
+    tables_of,
     taken_names,
     unmount,
 )
-from fastship_tooling.project import HAS_AUTH, HAS_DATABASE, HAS_DOCS
+from fastship_tooling.feature.render import render
 
 MAX_NAME = 40
-PATTERN = Path(__file__).with_name("pattern")
 DEFAULT_FIELDS = ["title:str"]
 
 
@@ -90,7 +87,7 @@ def remove(names: Names) -> None:
     if dependents := dependents_of(names):
         files = "\n".join(f"  {path}" for path in dependents)
         raise FeatureError(f"Other code uses {names.plural}. Change it first:\n{files}")
-    paths = list(files_of(names))
+    paths, tables = list(files_of(names)), tables_of(names)
     shared = unmount(names)
     with all_or_nothing([*paths, *shared, openapi.FILE]) as write:
         for path, text in shared.items():
@@ -99,7 +96,7 @@ def remove(names: Names) -> None:
             write(path, None)
         format_code([path for path in shared if path.suffix == ".py"])
         check_application()
-        sync_schema([f"drops the table {names.plural}"])
+        sync_schema([f"drops the table {name}" for name in tables])
 
 
 def choose_names(name: str, singular: str | None) -> Names:
@@ -170,75 +167,6 @@ def singular_of(plural: str) -> str:
             "--singular NAME"
         )
     return "_".join([*first, str(nouns.singular(last))])
-
-
-def render(names: Names, fields: list[Field]) -> dict[Path, str]:
-    """Render the built-in pattern.
-
-    Args:
-        names: The new domain.
-        fields: Its fields.
-
-    Returns:
-        The content of each file.
-    """
-    owned = HAS_AUTH
-    environment = jinja2.Environment(  # noqa: S701  the output is code, not HTML
-        loader=jinja2.FileSystemLoader(PATTERN),
-        variable_start_string="<<",
-        variable_end_string=">>",
-        block_start_string="# {%",
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        undefined=jinja2.StrictUndefined,
-    )
-    context = {
-        "plural": names.plural,
-        "singular": names.singular,
-        "Plural": camel(names.plural),
-        "Singular": camel(names.singular),
-        "PLURAL": names.plural.upper(),
-        "SINGULAR": names.singular.upper(),
-        "plural_words": words(names.plural),
-        "singular_words": words(names.singular),
-        "Plural_words": sentence(names.plural),
-        "singular_kebab": kebab(names.singular),
-        "path": kebab(names.plural),
-        "article": article(names.singular),
-        "Article": article(names.singular).capitalize(),
-        "stored": HAS_DATABASE,
-        "owned": owned,
-        "fields": fields,
-        "changes": code(like.changes(fields)),
-        "required": code([field.name for field in fields if field.required]),
-        "invalid": code(like.invalid(fields, stored=HAS_DATABASE)),
-        "body": like.body(fields),
-        "referenced": like.referenced(fields),
-        "owned_references": like.owned_references(fields) if owned else [],
-    }
-    source, tests = SOURCE / names.plural, TESTS / names.plural
-    rows = ["models", "service"] if HAS_DATABASE else ["store"]
-    templates = {
-        source / f"{name}.py": f"src/{name}.py.j2"
-        for name in ("exceptions", "schemas", *rows, "dependencies", "router")
-    }
-    templates[tests / "factories.py"] = "tests/factories.py.j2"
-    templates[tests / "test_router.py"] = "tests/test_router.py.j2"
-    if owned:
-        templates[tests / "test_ownership.py"] = "tests/test_ownership.py.j2"
-    if not HAS_DATABASE:
-        templates[tests / "conftest.py"] = "tests/conftest.py.j2"
-    if HAS_DOCS:
-        templates[PAGES / f"{kebab(names.plural)}.md"] = "page.md.j2"
-    return {
-        source / "__init__.py": "",
-        tests / "__init__.py": "",
-        **{
-            path: environment.get_template(template).render(context)
-            for path, template in templates.items()
-        },
-    }
 
 
 def format_code(paths: list[Path]) -> None:

@@ -90,7 +90,9 @@ def destructive_changes(upgrade: ops.UpgradeOps, connection: Connection) -> list
         phrase
         for operation in operations
         # The check may be of a column that does not exist yet.
-        if not (isinstance(operation, ops.CreateCheckConstraintOp) and operation.table_name in added)
+        if not (
+            isinstance(operation, ops.CreateCheckConstraintOp) and operation.table_name in added
+        )
         for phrase in _destructive(operation, connection)
     ]
     if dropped & added:
