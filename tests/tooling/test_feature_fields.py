@@ -187,6 +187,16 @@ def test_queries(specification: str, queries: list[str]) -> None:
     assert field.queries == queries
 
 
+def test_name_of_a_type() -> None:
+    columns = [field.column for field in parse("date:date", "datetime:datetime", "due:date?")]
+
+    assert columns == [
+        "date: Mapped[dt.date]",
+        "datetime: Mapped[dt.datetime]",
+        "due: Mapped[dt.date | None]",
+    ]
+
+
 def test_enum() -> None:
     [field] = parse("status:enum[new,on-hold]=new")
 
@@ -283,6 +293,9 @@ def test_response_has_no_default() -> None:
         ("paid_on:date", "Paid date."),
         ("sent_at:datetime", "Sent time (UTC)."),
         ("delivery_time:datetime", "Delivery time (UTC)."),
+        ("date:date", "Date."),
+        ("time:datetime", "Time (UTC)."),
+        ("status:enum[a,b]", "Status."),
         ("sender:ref[users]", "ID of the sender."),
     ],
 )

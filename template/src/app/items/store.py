@@ -27,12 +27,6 @@ ITEMS: dict[UUID, Item] = {}
 class ItemStore:
     """Items."""
 
-    async def create(self, data: schemas.ItemCreate) -> schemas.Item:
-        """Create an item."""
-        item = Item(**data.model_dump())
-        ITEMS[item.id] = item
-        return schemas.Item.model_validate(item)
-
     async def get(self, item_id: UUID) -> Item:
         """Return an item.
 
@@ -48,6 +42,12 @@ class ItemStore:
         rows, next_cursor = get_page(ITEMS.values(), page)
         data = [schemas.Item.model_validate(row) for row in rows]
         return Page(data=data, next_cursor=next_cursor)
+
+    async def create(self, data: schemas.ItemCreate) -> schemas.Item:
+        """Create an item."""
+        item = Item(**data.model_dump())
+        ITEMS[item.id] = item
+        return schemas.Item.model_validate(item)
 
     async def update(self, item: Item, data: schemas.ItemUpdate) -> schemas.Item:
         """Update an item."""

@@ -1,10 +1,8 @@
 """Create and remove a domain: completely, or not at all."""
 
-import io
+import ast
 import keyword
 import re
-import tokenize
-from itertools import pairwise
 from pathlib import Path
 
 from fastship_tooling import openapi
@@ -30,13 +28,20 @@ from fastship_tooling.feature.project import (
     unmount,
 )
 from fastship_tooling.feature.render import render
+from fastship_tooling.project import HAS_AUTH
 
 MAX_NAME = 40
 DEFAULT_FIELDS = ["title:str"]
 
 
 def create(
-    name: str, specifications: list[str], *, pattern: str | None, singular: str | None
+    name: str,
+    specifications: list[str],
+    *,
+    pattern: str | None = None,
+    singular: str | None = None,
+    public: bool = False,
+    superuser: bool = False,
 ) -> list[Path]:
     """Create a domain.
 
@@ -45,6 +50,8 @@ def create(
         specifications: Fields, such as `price:decimal`.
         pattern: Domain to copy; None for the built-in pattern.
         singular: Singular name; None to derive it.
+        public: Whether everyone can read all records.
+        superuser: Whether only superusers can call the endpoints that `public` does not open.
 
     Returns:
         The files that were created or changed.
@@ -53,9 +60,17 @@ def create(
         CLIError: The domain cannot be created. Nothing has changed.
     """
     names = choose_names(name, singular)
+    if (public or superuser) and not HAS_AUTH:
+        raise FeatureError(
+            "--public and --superuser need accounts, which this project does not have."
+        )
+    if (public or superuser) and pattern is not None:
+        raise FeatureError(
+            "With --like, the copy has the access of its pattern. Omit --public and --superuser."
+        )
     if pattern is None:
         fields = parse(specifications or DEFAULT_FIELDS, names, find_domain)
-        texts = render(names, fields)
+        texts = render(names, fields, public=public, superuser=superuser)
     else:
         fields = parse(specifications, names, find_domain)
         texts = like.copy_domain(get_domain(pattern), names, fields)
@@ -115,38 +130,48 @@ def choose_names(name: str, singular: str | None) -> Names:
                 f"{text!r} is not a valid domain name. Use up to {MAX_NAME} lower-case letters, "
                 "digits and underscores, such as order_lines."
             )
+    other = f"Choose another name, such as {name.removesuffix('s')}_entries."
     if name in taken_names():
-        raise FeatureError(f"{name} already exists in {SOURCE} or {TESTS}. Choose another name.")
+        raise FeatureError(f"{name} already exists in {SOURCE} or {TESTS}. {other}")
     if find_domain(name):
-        raise FeatureError(f"The table {name} already exists. Choose another name.")
+        raise FeatureError(f"The table {name} already exists. {other}")
     names = Names(name, singular or singular_of(name))
     if names.plural == names.singular:
         raise FeatureError(
             f"Plural and singular must differ. Pass --singular NAME for one of {name}."
         )
     used = identifiers()
-    for text in (names.plural, names.singular, camel(names.plural), camel(names.singular)):
+    for text in (names.plural, camel(names.plural), names.singular, camel(names.singular)):
         if keyword.iskeyword(text) or keyword.issoftkeyword(text):
-            raise FeatureError(f"{text} is a keyword of Python. Choose another name.")
-        if text in used:
-            raise FeatureError(
-                f"{name} does not work, because the code of a domain already uses the name {text}. "
-                "Choose another name."
+            clash = f"{text} is a keyword of Python."
+        elif text in used:
+            clash = (
+                f"{name} does not work, because the code of a domain already uses the name {text}."
             )
+        else:
+            continue
+        if text in {names.plural, camel(names.plural)}:
+            raise FeatureError(f"{clash} {other}")
+        raise FeatureError(
+            f"{clash} Pass another singular, such as --singular {names.singular}_entry, or choose another "
+            "name."
+        )
     return names
 
 
 def identifiers() -> set[str]:
-    """Return the identifiers in the code of every domain, except those that contain its name."""
-    names = Names("placeholders", "placeholder")
+    """Return the variables, functions and classes in the code of every domain, except its own."""
     found = set()
-    for path, text in render(names, []).items():
+    for path, text in render(Names("placeholders", "placeholder"), []).items():
         if path.suffix == ".py":
-            tokens = list(tokenize.generate_tokens(io.StringIO(text).readline))
-            for before, token in pairwise(tokens):
-                # An attribute cannot conflict: `rows.items()` works in the domain `items`.
-                if token.type == tokenize.NAME and before.string != ".":
-                    found.add(token.string)
+            for node in ast.walk(ast.parse(text)):
+                match node:
+                    case ast.Name(id=name) | ast.arg(arg=name):
+                        found.add(name)
+                    case ast.ClassDef(name=name) | ast.FunctionDef(name=name):
+                        found.add(name)
+                    case ast.alias(name=name, asname=asname):
+                        found.add(asname or name)
     return found
 
 

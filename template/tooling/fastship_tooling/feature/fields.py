@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from fastship_tooling.feature.kinds import KINDS, MANY, Kind, code, member
+from fastship_tooling.feature.kinds import MANY, Kind, code, member
 from fastship_tooling.feature.names import Names, article, camel, words
 
 NO_DEFAULT = object()
@@ -76,16 +76,16 @@ class Field:
             return f"IDs of the {words(self.references.plural)}."
         if self.references:
             return f"ID of the {words(self.name.removesuffix('_id'))}."
-        if self.kind is KINDS["bool"]:
+        if self.kind.request == "StrictBool":
             verb, _, rest = self.name.partition("_")
             phrase = f"{verb} {words(rest)}" if rest and verb in {"is", "has"} else None
             return (
                 f"Whether the {words(self.domain.singular)} {phrase or f'is {words(self.name)}'}."
             )
-        if self.kind is KINDS["date"]:
+        if self.kind.request == "Date":
             stem = words(re.sub("_?(on|date)$", "", self.name))
             return f"{stem} date.".strip().capitalize()
-        if self.kind is KINDS["datetime"]:
+        if self.kind.request == "UtcDatetime":
             stem = words(re.sub("_?(at|time|datetime)$", "", self.name))
             return f"{stem} time (UTC).".strip().capitalize().replace("(utc)", "(UTC)")
         return f"{words(self.name).capitalize()}."
@@ -119,7 +119,7 @@ class Field:
         type_ = f"{self.kind.query or self.kind.request} | None"
         noun = words(self.name.removesuffix("_id"))
         descriptions = [f"Only entries with this {noun}."]
-        if self.kind is KINDS["bool"]:
+        if self.kind.request == "StrictBool":
             descriptions = [self.description]
         elif self.kind.bounds:
             whole = self.description.removesuffix(".").removesuffix(" (UTC)")

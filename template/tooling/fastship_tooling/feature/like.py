@@ -7,7 +7,7 @@ from pathlib import Path
 from fastship_tooling.feature.fields import Field, enum_module
 from fastship_tooling.feature.kinds import code
 from fastship_tooling.feature.names import Names, Renaming
-from fastship_tooling.feature.parse import FieldError
+from fastship_tooling.feature.parse import FieldError, has_clashing_dates
 from fastship_tooling.feature.project import SOURCE, TESTS, FeatureError, files_of
 
 # The fields may need any of these. Ruff removes those that are unused.
@@ -61,6 +61,10 @@ def _require_plain_fields(pattern: Names, fields: list[Field], texts: dict[Path,
     if any(f.unique or f.filter or f.sort or f.many for f in fields):
         raise FieldError(
             "With --like, fields cannot have the options unique, filter and sort, or be many."
+        )
+    if has_clashing_dates(fields):
+        raise FieldError(
+            "With --like, no field can be called date or datetime. Choose another name."
         )
     special = ("(PageParams)", "association_proxy(", "UniqueConstraint(")
     if any(

@@ -87,7 +87,19 @@ def parse(specifications: list[str], domain: Names, find_domain: FindDomain) -> 
             raise FieldError(
                 f"The query parameter {name} would have two meanings. Rename the field."
             )
+    if has_clashing_dates(fields):
+        fields = [
+            replace(field, kind=replace(field.kind, response=f"dt.{field.kind.response}"))
+            if field.kind.response in {"date", "datetime"}
+            else field
+            for field in fields
+        ]
     return fields
+
+
+def has_clashing_dates(fields: list[Field]) -> bool:
+    """Return whether a field has the name of a type that annotations use."""
+    return any(field.name in {"date", "datetime"} for field in fields)
 
 
 def _parse(text: str, domain: Names, find_domain: FindDomain) -> Field:

@@ -9,23 +9,29 @@ from fastship_tooling.feature import like
 from fastship_tooling.feature.fields import Field, enum_module
 from fastship_tooling.feature.kinds import code
 from fastship_tooling.feature.names import Names, article, camel, kebab, sentence, words
+from fastship_tooling.feature.parse import has_clashing_dates
 from fastship_tooling.feature.project import PAGES, SOURCE, TESTS
 from fastship_tooling.project import HAS_AUTH, HAS_DATABASE, HAS_DOCS
 
 PATTERN = Path(__file__).with_name("pattern")
 
 
-def render(names: Names, fields: list[Field]) -> dict[Path, str]:
+def render(
+    names: Names, fields: list[Field], *, public: bool = False, superuser: bool = False
+) -> dict[Path, str]:
     """Render the built-in pattern.
 
     Args:
         names: The new domain.
         fields: Its fields.
+        public: Whether everyone can read all records.
+        superuser: Whether only superusers can call the endpoints that `public` does not open.
 
     Returns:
         The content of each file.
     """
-    owned = HAS_AUTH
+    owned = HAS_AUTH and not superuser
+    elevated = superuser or any(needs_superuser(field) for field in fields)
     environment = jinja2.Environment(  # noqa: S701  the output is code, not HTML
         loader=jinja2.FileSystemLoader(PATTERN),
         variable_start_string="<<",
@@ -52,6 +58,10 @@ def render(names: Names, fields: list[Field]) -> dict[Path, str]:
         "Article": article(names.singular).capitalize(),
         "stored": HAS_DATABASE,
         "owned": owned,
+        "public": public,
+        "superuser": superuser,
+        "elevated": elevated,
+        "reader": f"{camel(names.singular)}Reader" if public and owned else "",
         "fields": fields,
         "changes": code(like.changes(fields)),
         "required": code([field.name for field in fields if field.required]),
@@ -59,9 +69,10 @@ def render(names: Names, fields: list[Field]) -> dict[Path, str]:
         "body": like.body(fields),
         "referenced": like.referenced(fields),
         "owned_references": like.owned_references(fields) if owned else [],
+        "datetime": "dt.datetime" if has_clashing_dates(fields) else "datetime",
         "enum_imports": like.enum_imports(fields),
         "links": [field for field in fields if field.many],
-        **list_context(names, fields, owner=["owner_id"] if owned else []),
+        **list_context(names, fields, owned=owned, public=public),
     }
     constants = [name.partition(":")[0] for name, values in context["lists"].items() if values]
     context["constants"] = ", ".join(["CHANGES", "INVALID", "REQUIRED", *constants])
@@ -75,7 +86,9 @@ def render(names: Names, fields: list[Field]) -> dict[Path, str]:
     templates[tests / "test_router.py"] = "tests/test_router.py.j2"
     if owned:
         templates[tests / "test_ownership.py"] = "tests/test_ownership.py.j2"
-    if not HAS_DATABASE:
+    if superuser:
+        templates[tests / "test_access.py"] = "tests/test_access.py.j2"
+    if elevated or not HAS_DATABASE:
         templates[tests / "conftest.py"] = "tests/conftest.py.j2"
     if HAS_DOCS:
         templates[PAGES / f"{kebab(names.plural)}.md"] = "page.md.j2"
@@ -94,14 +107,25 @@ def render(names: Names, fields: list[Field]) -> dict[Path, str]:
     }
 
 
-def list_context(names: Names, fields: list[Field], owner: list[str]) -> dict[str, Any]:
+def needs_superuser(field: Field) -> bool:
+    """Return whether only superusers can create the records that a field references."""
+    if field.references is None:
+        return False
+    fixtures = TESTS / field.references.plural / "conftest.py"
+    return fixtures.exists() and "is_superuser=True" in fixtures.read_text(encoding="utf-8")
+
+
+def list_context(names: Names, fields: list[Field], *, owned: bool, public: bool) -> dict[str, Any]:
     """Return the variables of the pattern for filters, order and unique fields.
 
     Args:
         names: The new domain.
         fields: Its fields.
-        owner: First columns of each index.
+        owned: Whether the records belong to users.
+        public: Whether lists contain the records of all users.
     """
+    owner = ["owner_id"] if owned else []
+    first = [] if public else owner
     indexes = [["created_at"]]
     for field in fields:
         # Equal values are sorted by time, and ranges by value.
@@ -109,7 +133,8 @@ def list_context(names: Names, fields: list[Field], owner: list[str]) -> dict[st
             indexes.append([field.name, "created_at"])
         if field.sort or (field.filter and field.kind.bounds):
             indexes.append([field.name])
-    arguments = [f"Index(None, {_strings([*owner, *index, 'id'])})" for index in indexes]
+    arguments = [f"Index(None, {_strings([*first, *index, 'id'])})" for index in indexes]
+    arguments += ['Index(None, "owner_id")'] if owned and public else []
     unique = [field for field in fields if field.unique]
     arguments += [f"UniqueConstraint({_strings([*owner, field.name])})" for field in unique]
     sorts = [field for field in fields if field.sort]
