@@ -18,7 +18,16 @@ FIELDS = [
     "number:str", "note:text", "count:int", "score:float", "total:decimal", "paid:bool", "due:date",
     "sent:datetime", "key:uuid", "discount:decimal=0.50", "reason:text=", "status:str=new", "pieces:int=1",
     "weight:float=0.5", "is_open:bool=true", "shipped:date?", "remark:str?", "rating:int?=3",
+    "state:enum[draft,on-hold,paid]:filter=draft", "phase:enum[one]?", "tax:decimal:filter,sort",
+    "closed:bool:filter=false", "title:str:filter,sort", "day:date:filter,sort", "hour:datetime:filter,sort",
 ]  # fmt: skip
+STORED = [
+    "code:str:unique,sort",
+    "serial:int:unique,filter",
+    "token:uuid:unique",
+    "items:many[items]",
+]
+"""Fields that need a database."""
 GENERATED = r"(^|/)(\.dev|\.env|\.venv|\.git|\.\w+_cache|__pycache__|site|uv\.lock|\.coverage)($|/)"
 
 
@@ -34,9 +43,12 @@ def contents(project: Project) -> dict[str, str]:
 def test_new_and_remove(fresh: Project, variant: Variant) -> None:
     fresh.uv_run("acme-orders", "openapi")
     before = contents(fresh)
-    references = ["item:ref[items]", "other:ref[items]?"] + ["author:ref[users]"] * variant.auth
+    references = ["item:ref[items]:filter", "other:ref[items]?"] + [
+        "author:ref[users]"
+    ] * variant.auth
+    stored = STORED if variant.database else []
 
-    fresh.uv_run("acme-orders", "feature", "new", "invoices", *FIELDS, *references)
+    fresh.uv_run("acme-orders", "feature", "new", "invoices", *FIELDS, *references, *stored)
     after = contents(fresh)
     fresh.uv_run("acme-orders", "lint")
     tests = fresh.uv_run("pytest", "-q", "tests/invoices", "tests/test_main.py")
@@ -48,7 +60,7 @@ def test_new_and_remove(fresh: Project, variant: Variant) -> None:
     assert expected - set(after) <= {"tests/invoices/seeds.py"}
     assert '"/api/v1/invoices/{invoice_id}"' in after["openapi.json"]
     if variant.database:
-        [path] = [path for path in after if "create_invoices" in path]
+        [path] = [path for path in after if "create_invoice" in path]
         assert "sa.Numeric(precision=12, scale=2)" in after[path]
         fresh.uv_run("pytest", "-q", "tests/test_migrations.py")
 

@@ -1,16 +1,20 @@
 from decimal import Decimal
 
 import pytest
-from fastship_tooling.feature import fields, like
-from fastship_tooling.feature.fields import Field, FieldError
+from fastship_tooling.feature import like
+from fastship_tooling.feature import parse as parser
+from fastship_tooling.feature.fields import NO_DEFAULT, Field, enum_module
+from fastship_tooling.feature.kinds import code
 from fastship_tooling.feature.names import Names
+from fastship_tooling.feature.parse import FieldError
+from fastship_tooling.project import HAS_DATABASE
 
 PARCELS = Names("parcels", "parcel")
 DOMAINS = {"items": Names("items", "item"), "users": Names("users", "user")}
 
 
 def parse(*specifications: str) -> list[Field]:
-    return fields.parse(list(specifications), PARCELS, DOMAINS.get)
+    return parser.parse(list(specifications), PARCELS, DOMAINS.get)
 
 
 @pytest.mark.parametrize(
@@ -40,7 +44,21 @@ def parse(*specifications: str) -> list[Field]:
         (["price:decimal=NaN"], "'NaN' is not a valid default for price of type decimal"),
         (["price:decimal=0.001"], "'0.001' is not a valid default for price of type decimal"),
         (["title:str="], "'' is not a valid default for title of type str"),
-        (["date:date"], "The name date is reserved"),
+        (["status:enum"], "The type 'enum' of the field status does not exist"),
+        (["status:enum[]"], "The values '' of the field status are not valid"),
+        (["status:enum[a, b]"], "The values 'a, b' of the field status are not valid"),
+        (["status:enum[a-b,a_b]"], "The field status has two equal values"),
+        (["status:enum[a,b]=c"], "'c' is not a valid default for status of type enum"),
+        (["update:enum[a,b]"], "The enum of the field update would have the name of another class"),
+        (["note:text:filter"], "of type text cannot have the options filter"),
+        (["size:int?:sort"], "Lists cannot be sorted by size, which is optional"),
+        (["due:date:index"], "Options after the type: unique, filter, sort."),
+        (["limit:str:filter"], "The query parameter limit would have two meanings"),
+        (
+            ["size:int:filter", "size_min:int"],
+            "The query parameter size_min would have two meanings",
+        ),
+        (["speed_max:bool:filter"], "Lists cannot be filtered by speed_max"),
         (["str:int"], "The name str is reserved"),
         (["paid:bool=yes"], "'yes' is not a valid default for paid of type bool"),
     ],
@@ -79,13 +97,117 @@ def test_required(specification: str, optional: bool, required: bool) -> None:
         ("price:decimal=19.90", Decimal("19.90")),
         ("paid:bool=false", False),
         ("paid:bool=true", True),
-        ("size:int", fields.NO_DEFAULT),
+        ("size:int", NO_DEFAULT),
     ],
 )
 def test_default(specification: str, default: object) -> None:
     [field] = parse(specification)
 
     assert field.default == default
+
+
+@pytest.mark.parametrize(
+    ("specification", "message"),
+    [
+        ("due:date:unique", "The field due cannot be unique"),
+        ("size:int:unique=3", "The field size cannot be unique"),
+        ("sender:ref[users]:unique", "The field sender_id cannot be unique"),
+        ("users:many[users]", "The field users cannot contain users. Use ref[users]."),
+        ("things:many[items]", "Use the name of the domain: items:many[items]."),
+        ("items:many[items]:filter", "of type many cannot have the options filter"),
+        ("items:many[items]?", "is a list, which may be empty. Remove the question mark"),
+    ],
+)
+@pytest.mark.skipif(not HAS_DATABASE, reason="the project has no database")
+def test_invalid_use_of_the_database(specification: str, message: str) -> None:
+    with pytest.raises(FieldError) as caught:
+        parse(specification)
+
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize("specification", ["number:str:unique", "items:many[items]"])
+@pytest.mark.skipif(HAS_DATABASE, reason="the project has a database")
+def test_missing_database(specification: str) -> None:
+    with pytest.raises(FieldError, match="database"):
+        parse(specification)
+
+
+@pytest.mark.parametrize(
+    ("specification", "options"),
+    [
+        ("size:int", (False, False)),
+        ("size:int:sort", (False, True)),
+        ("size:int:sort,filter", (True, True)),
+        ("size:int:sort=3", (False, True)),
+        ("size:int=3:sort", (False, True)),
+        ("due:date?:filter", (True, False)),
+        ("status:enum[a,b]:filter", (True, False)),
+        ("item:ref[items]:filter", (True, False)),
+    ],
+)
+def test_options(specification: str, options: tuple[bool, bool]) -> None:
+    [field] = parse(specification)
+
+    assert (field.filter, field.sort) == options
+
+
+@pytest.mark.parametrize(
+    ("specification", "queries"),
+    [
+        ("size:int", []),
+        (
+            "size:int:filter",
+            [
+                "size_min: QueryInt32 | None = Field(None, description='Minimum size.')",
+                "size_max: QueryInt32 | None = Field(None, description='Maximum size.')",
+            ],
+        ),
+        (
+            "sent_at:datetime:filter",
+            [
+                "sent_at_min: UtcDatetime | None = Field(None, description='Earliest sent time.')",
+                "sent_at_max: UtcDatetime | None = Field(None, description='Latest sent time.')",
+            ],
+        ),
+        (
+            "item:ref[items]:filter",
+            ["item_id: UUID | None = Field(None, description='Only entries with this item.')"],
+        ),
+        (
+            "paid:bool:filter",
+            ["paid: bool | None = Field(None, description='Whether the parcel is paid.')"],
+        ),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_queries(specification: str, queries: list[str]) -> None:
+    [field] = parse(specification)
+
+    assert field.queries == queries
+
+
+def test_name_of_a_type() -> None:
+    columns = [field.column for field in parse("date:date", "datetime:datetime", "due:date?")]
+
+    assert columns == [
+        "date: Mapped[dt.date]",
+        "datetime: Mapped[dt.datetime]",
+        "due: Mapped[dt.date | None]",
+    ]
+
+
+def test_enum() -> None:
+    [field] = parse("status:enum[new,on-hold]=new")
+
+    assert field.create == (
+        "status: ParcelStatus = Field(ParcelStatus.NEW, description='Status.', examples=['new'])"
+    )
+    assert field.column == "status: Mapped[ParcelStatus] = mapped_column(server_default='new')"
+    assert enum_module([field]) == (
+        'from enum import StrEnum\n\n\nclass ParcelStatus(StrEnum):\n    """Status of a parcel."""\n\n'
+        '    NEW = "new"\n    ON_HOLD = "on-hold"\n'
+    )
 
 
 @pytest.mark.parametrize("specification", ["sender:ref[users]", "sender_id:ref[users]"])
@@ -171,6 +293,9 @@ def test_response_has_no_default() -> None:
         ("paid_on:date", "Paid date."),
         ("sent_at:datetime", "Sent time (UTC)."),
         ("delivery_time:datetime", "Delivery time (UTC)."),
+        ("date:date", "Date."),
+        ("time:datetime", "Time (UTC)."),
+        ("status:enum[a,b]", "Status."),
         ("sender:ref[users]", "ID of the sender."),
     ],
 )
@@ -210,4 +335,4 @@ class TestRequestBodies:
         assert like.referenced(parse(*self.FIELDS)) == [DOMAINS["items"]]
 
     def test_long_value(self) -> None:
-        assert fields.code(["x" * 201, "x", "xy"]) == "['x' * 201, 'x', 'xy']"
+        assert code(["x" * 201, "x", "xy"]) == "['x' * 201, 'x', 'xy']"

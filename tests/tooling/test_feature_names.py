@@ -71,6 +71,21 @@ def test_code(renaming: Renaming) -> None:
 
 
 @pytest.mark.parametrize(
+    ("old", "code", "expected"),
+    [
+        (
+            Names("tags", "tag"),
+            'Router("/tags", tags=["tags"])',
+            'Router("/boxes", tags=["boxes"])',
+        ),
+        (Names("posts", "post"), 'client.post(POSTS, "POST")', 'client.post(BOXES, "POST")'),
+    ],
+)
+def test_names_of_libraries(old: Names, code: str, expected: str) -> None:
+    assert Renaming(old, Names("boxes", "box")).code(code) == expected
+
+
+@pytest.mark.parametrize(
     ("old", "new"),
     [
         ("src/app/items/models.py", "src/app/order_lines/models.py"),

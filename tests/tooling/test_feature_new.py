@@ -39,8 +39,17 @@ class TestChooseNames:
             ("types", "type", "type is a keyword of Python"),
             ("parcel", None, "parcel is not a plural. Did you mean parcels?"),
             ("order_line", None, "Did you mean order_lines?"),
-            ("pages", None, "the code of a domain already uses the name page"),
-            ("schemas", None, "the code of a domain already uses the name schemas. Choose"),
+            ("pages", None, "the code of a domain already uses the name pages"),
+            (
+                "schemas",
+                None,
+                "already uses the name schemas. Choose another name, such as schema_en",
+            ),
+            (
+                "dates",
+                None,
+                "already uses the name date. Pass another singular, such as --singular date_e",
+            ),
             ("fields", None, "the code of a domain already uses the name"),
             ("news", None, "Plural and singular must differ. Pass --singular NAME"),
             ("parcels", "parcels", "Plural and singular must differ."),
@@ -57,6 +66,9 @@ class TestChooseNames:
         [
             ("invoices", "invoice"),
             ("categories", "category"),
+            ("tags", "tag"),
+            ("posts", "post"),
+            ("events", "event"),
             ("people", "person"),
             ("order_lines", "order_line"),
         ],
@@ -66,6 +78,7 @@ class TestChooseNames:
 
     def test_given_singular(self) -> None:
         assert create.choose_names("news", "article") == Names("news", "article")
+        assert create.choose_names("dates", "date_entry") == Names("dates", "date_entry")
 
     def test_attributes_do_not_conflict(self) -> None:
         assert "items" not in create.identifiers()  # `changes.items()`

@@ -4,12 +4,15 @@
 import asyncio
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from alembic import command
 from fastship_tooling.schema_sync import history
 from fastship_tooling.schema_sync import sync as schema_sync
 from fastship_tooling.schema_sync.sync import sync
+from sqlalchemy.exc import DBAPIError
 
 from app import migrations
 from app.cli.console import CLIError
@@ -26,6 +29,17 @@ from tests.tooling.schema import (
     url,  # noqa: F401
     versions,  # noqa: F401
 )
+
+
+def status(*values: str) -> sa.Column[str]:
+    return sa.Column("status", sa.Enum(*values, native_enum=False), nullable=False)
+
+
+def checks_of(url: str) -> set[str | None]:
+    def read(connection: sa.Connection) -> set[str | None]:
+        return {entry["name"] for entry in sa.inspect(connection).get_check_constraints("things")}
+
+    return migrations.on_connection(url, read)
 
 
 class TestSync:
@@ -329,6 +343,80 @@ class TestDestructiveChange:
         assert "It makes things.size not nullable, but some rows are null." in out
         assert "It adds things.weight, which is not nullable, to a table with rows" in out
         assert columns_of(url) == ["id", "size"]
+
+
+class TestEnum:
+    """Enums are text with a check constraint. Each migration runs in both directions."""
+
+    @pytest.fixture(autouse=True)
+    def committed(self, url: str, declare: Declare, git: Git) -> None:
+        declare(status("draft", "sent"))
+        sync(url)
+        commit_all(git)
+        insert(url, "1, 'draft'")
+
+    def test_no_change(self, url: str, versions: Path) -> None:
+        sync(url)
+
+        assert created(versions) == ["create_things.py"]
+
+    @pytest.mark.parametrize(
+        "changed",
+        [
+            lambda: status("draft", "sent", "paid"),
+            lambda: status("draft"),
+            lambda: sa.Column("status", sa.Text, nullable=False),
+        ],
+        ids=["added", "removed", "text"],
+    )
+    def test_change(
+        self,
+        url: str,
+        versions: Path,
+        declare: Declare,
+        changed: Callable[[], sa.Column[str]],
+    ) -> None:
+        declare(changed())
+
+        sync(url)
+
+        assert created(versions) == ["change_constraints_of_things.py", "create_things.py"]
+        head = migrations.current(url)
+        command.check(migrations.config(url))
+        command.downgrade(migrations.config(url), "-1")
+        declare(status("draft", "sent"))
+        assert checks_of(url) == {"things_status_check"}
+        migrations.upgrade(url)
+        assert migrations.current(url) == head
+
+    def test_removed_value_of_a_row(
+        self, url: str, declare: Declare, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        declare(status("sent"))
+
+        sync(url)
+
+        assert "created, but not applied" in capsys.readouterr().out
+        assert checks_of(url) == {"things_status_check"}
+        with pytest.raises(DBAPIError) as caught:
+            migrations.upgrade(url)
+        assert "is violated by some row. Change these rows first:" in migrations.reason(
+            caught.value
+        )
+
+
+def test_text_to_enum(url: str, declare: Declare, git: Git) -> None:
+    declare(sa.Column("status", sa.Text, nullable=False))
+    sync(url)
+    commit_all(git)
+    insert(url, "1, 'draft'")
+    declare(status("draft", "sent"))
+
+    sync(url)
+
+    assert checks_of(url) == {"things_status_check"}
+    command.downgrade(migrations.config(url), "-1")
+    assert checks_of(url) == set()
 
 
 @pytest.mark.parametrize("pending", [False, True])

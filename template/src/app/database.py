@@ -1,5 +1,6 @@
 """PostgreSQL: the engine, the session of a request, and the base class of the models."""
 
+import enum
 import math
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -9,7 +10,7 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import Depends, FastAPI, Request
-from sqlalchemy import DateTime, MetaData, Select, Table, event, func, text, tuple_
+from sqlalchemy import DateTime, MetaData, Select, Table, event, func, literal, text, tuple_
 from sqlalchemy.exc import InvalidatePoolError
 from sqlalchemy.ext.asyncio import (
     AsyncConnection,
@@ -22,11 +23,12 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from app.config import SLUG, DatabaseSettings, Settings
+from app.kit import references
 from app.kit.cleanup import Step, cleanup_lifespan
 from app.kit.database_errors import Conflict, database_errors
+from app.kit.enums import TEXT_ENUM, add_checks
 from app.kit.pagination import Cursor, PageParams
 from app.kit.problems import Problem, ServiceUnavailable, raises
-from app.kit.references import add_constraints
 
 # The form of PostgreSQL's own default names.
 NAMING_CONVENTION = {
@@ -47,16 +49,20 @@ class Base(DeclarativeBase):
     """Base class of all models."""
 
     metadata = MetaData(naming_convention=NAMING_CONVENTION)
-    type_annotation_map = {datetime: DateTime(timezone=True)}  # noqa: RUF012  SQLAlchemy's API
+    type_annotation_map = {  # noqa: RUF012  SQLAlchemy's API
+        datetime: DateTime(timezone=True),
+        enum.Enum: TEXT_ENUM,
+    }
     # Fetch server defaults with RETURNING. Loading them later would need another query.
     __mapper_args__ = {"eager_defaults": True}  # noqa: RUF012
 
 
 @event.listens_for(Table, "after_parent_attach")
-def add_references(table: Table, metadata: MetaData) -> None:
-    """Add the constraints of references to the table of a model, but not to Alembic's copies."""
+def add_constraints(table: Table, metadata: MetaData) -> None:
+    """Add the constraints of references and enums to the table of a model, but not to Alembic's copies."""
     if metadata is Base.metadata:
-        add_constraints(table)
+        references.add_constraints(table)
+        add_checks(table)
 
 
 class Entity(Base):
@@ -298,22 +304,29 @@ def after_commit(session: AsyncSession, callback: Callable[[], Awaitable[object]
 async def fetch_page[E: Entity](
     session: AsyncSession, model: type[E], statement: Select[E], page: PageParams
 ) -> tuple[list[E], str | None]:
-    """Fetch a page of the rows that `statement` selects, newest first.
+    """Fetch a page of the rows that `statement` selects, newest first unless `page` has an order.
 
     Args:
         session: Session to use.
         model: Model that is selected.
-        statement: Selection and filters, without order or limit.
-        page: Requested page.
+        statement: Selection, without order or limit.
+        page: Requested page, with its filters.
 
     Returns:
         The rows, and the cursor of the next page or None.
     """
+    for field, operator, value in page.filters():
+        statement = statement.where(operator(getattr(model, field), value))
+    name = page.order.removeprefix("-")
+    column = getattr(model, name)
+    position = tuple_(column, model.id)
     if after := page.after:
-        statement = statement.where(tuple_(model.created_at, model.id) < tuple_(*after))
-    statement = statement.order_by(model.created_at.desc(), model.id.desc())
+        last = tuple_(literal(after.value, column.type), after.id)
+        statement = statement.where(position < last if after.sort != name else position > last)
+    order = (column, model.id) if page.order == name else (column.desc(), model.id.desc())
     # If there is one additional row, there is another page.
-    found = list(await session.scalars(statement.limit(page.limit + 1)))
+    found = list(await session.scalars(statement.order_by(*order).limit(page.limit + 1)))
     rows = found[: page.limit]
-    has_more = len(found) > page.limit
-    return rows, Cursor(rows[-1].created_at, rows[-1].id).encode() if has_more else None
+    if len(found) <= page.limit:
+        return rows, None
+    return rows, Cursor(page.order, getattr(rows[-1], name), rows[-1].id).encode()

@@ -17,6 +17,7 @@ from app.kit.schemas import Line, PatchModel, omittable
         ("Money", "19.90", '"19.90"'),
         ("Date", "2026-05-17", '"2026-05-17"'),
         ("UtcDatetime", "2026-05-17T12:00:00Z", '"2026-05-17T12:00:00Z"'),
+        ("UtcDatetime", "2026-05-17T12:00:00+02:00", '"2026-05-17T10:00:00Z"'),
     ],
 )
 def test_accepted(name: str, value: object, text: str) -> None:
@@ -41,6 +42,7 @@ def test_accepted(name: str, value: object, text: str) -> None:
         ("Date", 0),
         ("UtcDatetime", 0),
         ("UtcDatetime", "2026-05-17T12:00:00"),
+        ("UtcDatetime", "0001-01-01T00:00:00+23:59"),
     ],
 )
 def test_rejected(name: str, value: object) -> None:

@@ -6,7 +6,8 @@ from uuid import UUID, uuid4
 
 from app.items import schemas
 from app.items.exceptions import ItemNotFound
-from app.kit.pagination import Cursor, Page, PageParams
+from app.kit.memory import get_page
+from app.kit.pagination import Page, PageParams
 
 
 @dataclass
@@ -26,12 +27,6 @@ ITEMS: dict[UUID, Item] = {}
 class ItemStore:
     """Items."""
 
-    async def create(self, data: schemas.ItemCreate) -> schemas.Item:
-        """Create an item."""
-        item = Item(**data.model_dump())
-        ITEMS[item.id] = item
-        return schemas.Item.model_validate(item)
-
     async def get(self, item_id: UUID) -> Item:
         """Return an item.
 
@@ -44,15 +39,15 @@ class ItemStore:
 
     async def get_page(self, page: PageParams) -> Page[schemas.Item]:
         """Return a page of items, newest first."""
-        cursors = sorted(
-            (Cursor(item.created_at, item.id) for item in ITEMS.values()), reverse=True
-        )
-        rest = [cursor for cursor in cursors if page.after is None or cursor < page.after]
-        shown = rest[: page.limit]
-        return Page(
-            data=[schemas.Item.model_validate(ITEMS[cursor.id]) for cursor in shown],
-            next_cursor=shown[-1].encode() if len(rest) > page.limit else None,
-        )
+        rows, next_cursor = get_page(ITEMS.values(), page)
+        data = [schemas.Item.model_validate(row) for row in rows]
+        return Page(data=data, next_cursor=next_cursor)
+
+    async def create(self, data: schemas.ItemCreate) -> schemas.Item:
+        """Create an item."""
+        item = Item(**data.model_dump())
+        ITEMS[item.id] = item
+        return schemas.Item.model_validate(item)
 
     async def update(self, item: Item, data: schemas.ItemUpdate) -> schemas.Item:
         """Update an item."""

@@ -8,20 +8,21 @@ from sqlalchemy.orm import MappedColumn, mapped_column
 TARGET = "references"
 
 
-def reference(table: str, **options: Any) -> MappedColumn[Any]:
+def reference(table: str, *, ondelete: str | None = None, **options: Any) -> MappedColumn[Any]:
     """Return the column of a reference to a row of the same user.
 
     The database rejects the ID of a row that belongs to another user like one that does not exist. A
-    row that is referenced cannot be deleted. In tables without `owner_id`, it is a plain foreign key.
+    row that is referenced cannot be deleted, unless `ondelete` is CASCADE. In tables without `owner_id`, it is a plain foreign key.
 
     Args:
         table: Table whose `id` is referenced.
+        ondelete: Action of the database when the referenced row is deleted.
         options: Options of `mapped_column`.
 
     Example:
         `order_id: Mapped[UUID] = reference("orders")`
     """
-    return mapped_column(index=True, info={TARGET: table}, **options)
+    return mapped_column(index=True, info={TARGET: (table, ondelete)}, **options)
 
 
 def add_constraints(table: Table) -> None:
@@ -34,7 +35,8 @@ def add_constraints(table: Table) -> None:
     if owned and "id" in table.columns:
         table.append_constraint(UniqueConstraint("id", "owner_id"))
     for column in table.columns:
-        if target := column.info.get(TARGET):
+        if TARGET in column.info:
+            target, ondelete = column.info[TARGET]
             names = [column.name, "owner_id"] if owned else [column.name]
             targets = [f"{target}.id", f"{target}.owner_id"][: len(names)]
-            table.append_constraint(ForeignKeyConstraint(names, targets))
+            table.append_constraint(ForeignKeyConstraint(names, targets, ondelete=ondelete))

@@ -1,10 +1,12 @@
 """Base classes of the schemas, and reusable field types."""
 
-from datetime import date
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Annotated, Any
+from uuid import UUID
 
 from pydantic import (
+    AfterValidator,
     AwareDatetime,
     BaseModel,
     BeforeValidator,
@@ -25,7 +27,10 @@ Line = Annotated[
 Text = Annotated[str, StringConstraints(max_length=10_000, pattern=NO_NUL)]
 """Text of up to 10,000 characters."""
 
-Int32 = Annotated[int, Strict(), Field(ge=-(2**31), lt=2**31)]
+QueryInt32 = Annotated[int, Field(ge=-(2**31), lt=2**31)]
+"""A 32-bit integer in a query parameter, which is text."""
+
+Int32 = Annotated[QueryInt32, Strict()]
 """A 32-bit integer, as in an INTEGER column. A numeric string is rejected."""
 
 FiniteFloat = Annotated[float, Strict(), Field(allow_inf_nan=False)]
@@ -44,8 +49,21 @@ def _reject_number(value: object) -> object:
 Date = Annotated[date, BeforeValidator(_reject_number)]
 """A date such as 2026-05-17. A Unix timestamp is rejected."""
 
-UtcDatetime = Annotated[AwareDatetime, BeforeValidator(_reject_number)]
-"""A date and time with an offset, such as 2026-05-17T12:00:00Z. A Unix timestamp is rejected."""
+
+def _to_utc(value: datetime) -> datetime:
+    try:
+        return value.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError("must be a time between the years 1 and 9999 in UTC") from error
+
+
+UtcDatetime = Annotated[AwareDatetime, BeforeValidator(_reject_number), AfterValidator(_to_utc)]
+"""A date and time with an offset, converted to UTC. A Unix timestamp is rejected."""
+
+UniqueIds = Annotated[
+    list[UUID], Field(max_length=100), AfterValidator(lambda ids: sorted(set(ids)))
+]
+"""Up to 100 IDs, sorted and without duplicates."""
 
 
 def omittable(**options: Any) -> Any:

@@ -19,6 +19,7 @@ from sqlalchemy.pool import NullPool
 # Hide these frames from tracebacks.
 __tracebackhide__ = True
 
+CHECK_VIOLATION = "23514"
 PYPROJECT = Path("pyproject.toml")
 
 
@@ -88,4 +89,7 @@ def on_connection[T](url: str, function: Callable[[Connection], T]) -> T:
 def reason(error: DBAPIError) -> str:
     """Return the error message of PostgreSQL."""
     message = str(error.orig).partition(": ")[2] or str(error.orig)
-    return " ".join(message.splitlines()[:2])
+    message = " ".join(message.splitlines()[:2])
+    if getattr(error.orig, "sqlstate", None) == CHECK_VIOLATION:
+        return f"{message}. Change these rows first: op.execute(...) in the migration"
+    return message

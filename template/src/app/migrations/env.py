@@ -4,16 +4,19 @@ import asyncio
 from graphlib import CycleError, TopologicalSorter
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from alembic import context
+from alembic.autogenerate.api import AutogenContext
+from alembic.ddl.postgresql import PostgresqlImpl
 from alembic.operations.ops import CreateTableOp, DropTableOp, MigrationScript, OpContainer
-from sqlalchemy import Connection, pool
+from sqlalchemy import CheckConstraint, Connection, Enum, pool
 from sqlalchemy.ext.asyncio import create_async_engine
 
 import app
 from app.config import Settings
 from app.database import Base
+from app.kit.enums import ENUM, literals
 
 # Hide these frames from tracebacks.
 __tracebackhide__ = True
@@ -64,12 +67,34 @@ def by_reference[T: (CreateTableOp, DropTableOp)](operations: list[T]) -> list[T
         return operations
 
 
+class Comparison(PostgresqlImpl):
+    """Alembic's comparison, which compares the names of check constraints, and the values of enums."""
+
+    __dialect__ = "postgresql"
+
+    def compare_check_constraint(
+        self, metadata_constraint: CheckConstraint, reflected_constraint: CheckConstraint
+    ) -> Any:
+        """Compare the check constraint of a model with that of the database."""
+        equal = super().compare_check_constraint(metadata_constraint, reflected_constraint)
+        new = metadata_constraint.info.get(ENUM)
+        different = new and set(new) != literals(str(reflected_constraint.sqltext))
+        return equal.Different("values") if different else equal
+
+
+def render_item(kind: str, item: object, _context: AutogenContext) -> str | Literal[False]:
+    """Render enums as the type of their columns."""
+    return "sa.Text()" if kind == "type" and isinstance(item, Enum) else False
+
+
 def run(connection: Connection) -> None:
     """Run the migrations in one transaction."""
     context.configure(
         connection=connection,
         target_metadata=Base.metadata,
         compare_server_default=True,
+        render_item=render_item,
+        autogenerate_plugins=["alembic.autogenerate.*", "alembic.ext.checkconstraint_byname"],
         process_revision_directives=sort_tables,
     )
     with context.begin_transaction():

@@ -15,7 +15,7 @@ def new(
     name: Annotated[str, typer.Argument(help="Name of the domain, in the plural: invoices.")],
     fields: Annotated[
         list[str] | None,
-        typer.Argument(help="Fields: title:str price:decimal=0 due:date? author:ref\\[users]."),
+        typer.Argument(help="Fields: title:str price:decimal=0 due:date? item:ref\\[items]."),
     ] = None,
     like: Annotated[
         str | None, typer.Option(help="Copy this domain instead of the built-in pattern.")
@@ -23,18 +23,31 @@ def new(
     singular: Annotated[
         str | None, typer.Option(help="Singular of the name, if it is irregular.")
     ] = None,
+    public: Annotated[
+        bool,
+        typer.Option("--public", help="Everyone can read all records, also without an account."),
+    ] = False,
+    superuser: Annotated[
+        bool,
+        typer.Option("--superuser", help="Only superusers have access. Records have no owner."),
+    ] = False,
 ) -> None:
     """Create a domain: code, routes, tests, documentation and migration.
 
-    Types are str, text, int, float, decimal, bool, date, datetime, uuid and ref[DOMAIN]. A question mark
-    makes a field optional, and =VALUE gives it a default.
+    Types are str, text, int, float, decimal, bool, date, datetime, uuid, enum[VALUE,...], ref[DOMAIN] and
+    many[DOMAIN]. A question mark makes a field optional, and =VALUE gives it a default. Options follow the
+    type: unique (one record of a user), filter and sort (query parameters of the list).
 
-    Example: feature new invoices number:str total:decimal paid:bool=false due:date?
+    With --public and --superuser, everyone can read and superusers can change the records.
+
+    Example: feature new invoices number:str:unique 'status:enum[draft,paid]:filter=draft' due:date?
     """
     from fastship_tooling.feature.create import create
 
     with console.status(f"Creating {name} ..."):
-        files = create(name, fields or [], pattern=like, singular=singular)
+        files = create(
+            name, fields or [], pattern=like, singular=singular, public=public, superuser=superuser
+        )
     for path in files:
         console.print(f"  {path.as_posix()}", markup=False)
     console.print(f"Created the domain {name}.")

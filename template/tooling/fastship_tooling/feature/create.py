@@ -1,24 +1,19 @@
 """Create and remove a domain: completely, or not at all."""
 
-import io
+import ast
 import keyword
 import re
-import tokenize
-from itertools import pairwise
 from pathlib import Path
-
-import jinja2
 
 from fastship_tooling import openapi
 from fastship_tooling.checks import run_module
 from fastship_tooling.errors import print_error
 from fastship_tooling.feature import like
-from fastship_tooling.feature.fields import Field, code, parse
 from fastship_tooling.feature.files import all_or_nothing
-from fastship_tooling.feature.names import Names, article, camel, kebab, sentence, words
+from fastship_tooling.feature.names import Names, camel
+from fastship_tooling.feature.parse import parse
 from fastship_tooling.feature.project import (
     MAIN,
-    PAGES,
     SOURCE,
     TESTS,
     FeatureError,
@@ -28,18 +23,25 @@ from fastship_tooling.feature.project import (
     get_domain,
     mount,
     sync_schema,
+    tables_of,
     taken_names,
     unmount,
 )
-from fastship_tooling.project import HAS_AUTH, HAS_DATABASE, HAS_DOCS
+from fastship_tooling.feature.render import render
+from fastship_tooling.project import HAS_AUTH
 
 MAX_NAME = 40
-PATTERN = Path(__file__).with_name("pattern")
 DEFAULT_FIELDS = ["title:str"]
 
 
 def create(
-    name: str, specifications: list[str], *, pattern: str | None, singular: str | None
+    name: str,
+    specifications: list[str],
+    *,
+    pattern: str | None = None,
+    singular: str | None = None,
+    public: bool = False,
+    superuser: bool = False,
 ) -> list[Path]:
     """Create a domain.
 
@@ -48,6 +50,8 @@ def create(
         specifications: Fields, such as `price:decimal`.
         pattern: Domain to copy; None for the built-in pattern.
         singular: Singular name; None to derive it.
+        public: Whether everyone can read all records.
+        superuser: Whether only superusers can call the endpoints that `public` does not open.
 
     Returns:
         The files that were created or changed.
@@ -56,9 +60,17 @@ def create(
         CLIError: The domain cannot be created. Nothing has changed.
     """
     names = choose_names(name, singular)
+    if (public or superuser) and not HAS_AUTH:
+        raise FeatureError(
+            "--public and --superuser need accounts, which this project does not have."
+        )
+    if (public or superuser) and pattern is not None:
+        raise FeatureError(
+            "With --like, the copy has the access of its pattern. Omit --public and --superuser."
+        )
     if pattern is None:
         fields = parse(specifications or DEFAULT_FIELDS, names, find_domain)
-        texts = render(names, fields)
+        texts = render(names, fields, public=public, superuser=superuser)
     else:
         fields = parse(specifications, names, find_domain)
         texts = like.copy_domain(get_domain(pattern), names, fields)
@@ -90,7 +102,7 @@ def remove(names: Names) -> None:
     if dependents := dependents_of(names):
         files = "\n".join(f"  {path}" for path in dependents)
         raise FeatureError(f"Other code uses {names.plural}. Change it first:\n{files}")
-    paths = list(files_of(names))
+    paths, tables = list(files_of(names)), tables_of(names)
     shared = unmount(names)
     with all_or_nothing([*paths, *shared, openapi.FILE]) as write:
         for path, text in shared.items():
@@ -99,7 +111,7 @@ def remove(names: Names) -> None:
             write(path, None)
         format_code([path for path in shared if path.suffix == ".py"])
         check_application()
-        sync_schema([f"drops the table {names.plural}"])
+        sync_schema([f"drops the table {name}" for name in tables])
 
 
 def choose_names(name: str, singular: str | None) -> Names:
@@ -118,38 +130,48 @@ def choose_names(name: str, singular: str | None) -> Names:
                 f"{text!r} is not a valid domain name. Use up to {MAX_NAME} lower-case letters, "
                 "digits and underscores, such as order_lines."
             )
+    other = f"Choose another name, such as {name.removesuffix('s')}_entries."
     if name in taken_names():
-        raise FeatureError(f"{name} already exists in {SOURCE} or {TESTS}. Choose another name.")
+        raise FeatureError(f"{name} already exists in {SOURCE} or {TESTS}. {other}")
     if find_domain(name):
-        raise FeatureError(f"The table {name} already exists. Choose another name.")
+        raise FeatureError(f"The table {name} already exists. {other}")
     names = Names(name, singular or singular_of(name))
     if names.plural == names.singular:
         raise FeatureError(
             f"Plural and singular must differ. Pass --singular NAME for one of {name}."
         )
     used = identifiers()
-    for text in (names.plural, names.singular, camel(names.plural), camel(names.singular)):
+    for text in (names.plural, camel(names.plural), names.singular, camel(names.singular)):
         if keyword.iskeyword(text) or keyword.issoftkeyword(text):
-            raise FeatureError(f"{text} is a keyword of Python. Choose another name.")
-        if text in used:
-            raise FeatureError(
-                f"{name} does not work, because the code of a domain already uses the name {text}. "
-                "Choose another name."
+            clash = f"{text} is a keyword of Python."
+        elif text in used:
+            clash = (
+                f"{name} does not work, because the code of a domain already uses the name {text}."
             )
+        else:
+            continue
+        if text in {names.plural, camel(names.plural)}:
+            raise FeatureError(f"{clash} {other}")
+        raise FeatureError(
+            f"{clash} Pass another singular, such as --singular {names.singular}_entry, or choose another "
+            "name."
+        )
     return names
 
 
 def identifiers() -> set[str]:
-    """Return the identifiers in the code of every domain, except those that contain its name."""
-    names = Names("placeholders", "placeholder")
+    """Return the variables, functions and classes in the code of every domain, except its own."""
     found = set()
-    for path, text in render(names, []).items():
+    for path, text in render(Names("placeholders", "placeholder"), []).items():
         if path.suffix == ".py":
-            tokens = list(tokenize.generate_tokens(io.StringIO(text).readline))
-            for before, token in pairwise(tokens):
-                # An attribute cannot conflict: `rows.items()` works in the domain `items`.
-                if token.type == tokenize.NAME and before.string != ".":
-                    found.add(token.string)
+            for node in ast.walk(ast.parse(text)):
+                match node:
+                    case ast.Name(id=name) | ast.arg(arg=name):
+                        found.add(name)
+                    case ast.ClassDef(name=name) | ast.FunctionDef(name=name):
+                        found.add(name)
+                    case ast.alias(name=name, asname=asname):
+                        found.add(asname or name)
     return found
 
 
@@ -170,77 +192,6 @@ def singular_of(plural: str) -> str:
             "--singular NAME"
         )
     return "_".join([*first, str(nouns.singular(last))])
-
-
-def render(names: Names, fields: list[Field]) -> dict[Path, str]:
-    """Render the built-in pattern.
-
-    Args:
-        names: The new domain.
-        fields: Its fields.
-
-    Returns:
-        The content of each file.
-    """
-    owned = HAS_AUTH
-    environment = jinja2.Environment(  # noqa: S701  the output is code, not HTML
-        loader=jinja2.FileSystemLoader(PATTERN),
-        variable_start_string="<<",
-        variable_end_string=">>",
-        block_start_string="# {%",
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        undefined=jinja2.StrictUndefined,
-    )
-    context = {
-        "plural": names.plural,
-        "singular": names.singular,
-        "Plural": camel(names.plural),
-        "Singular": camel(names.singular),
-        "PLURAL": names.plural.upper(),
-        "SINGULAR": names.singular.upper(),
-        "plural_words": words(names.plural),
-        "singular_words": words(names.singular),
-        "Plural_words": sentence(names.plural),
-        "singular_kebab": kebab(names.singular),
-        "path": kebab(names.plural),
-        "article": article(names.singular),
-        "Article": article(names.singular).capitalize(),
-        "stored": HAS_DATABASE,
-        "owned": owned,
-        "fields": fields,
-        "changes": code(like.changes(fields)),
-        "required": code([field.name for field in fields if field.required]),
-        "invalid": code(like.invalid(fields, stored=HAS_DATABASE)),
-        "body": like.body(fields),
-        "referenced": like.referenced(fields),
-        "owned_references": like.owned_references(fields) if owned else [],
-    }
-    source, tests = SOURCE / names.plural, TESTS / names.plural
-    rows = ["models", "service"] if HAS_DATABASE else ["store"]
-    templates = {
-        source / f"{name}.py": f"src/{name}.py.j2"
-        for name in ("exceptions", "schemas", *rows, "dependencies", "router")
-    }
-    templates[tests / "factories.py"] = "tests/factories.py.j2"
-    templates[tests / "test_router.py"] = "tests/test_router.py.j2"
-    if HAS_DATABASE:
-        templates[tests / "test_retries.py"] = "tests/test_retries.py.j2"
-    if owned:
-        templates[tests / "test_ownership.py"] = "tests/test_ownership.py.j2"
-    if not HAS_DATABASE:
-        templates[tests / "conftest.py"] = "tests/conftest.py.j2"
-    if HAS_DOCS:
-        templates[PAGES / f"{kebab(names.plural)}.md"] = "page.md.j2"
-    return {
-        source / "__init__.py": "",
-        tests / "__init__.py": "",
-        **{
-            path: environment.get_template(template).render(context)
-            for path, template in templates.items()
-        },
-    }
 
 
 def format_code(paths: list[Path]) -> None:

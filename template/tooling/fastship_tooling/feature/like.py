@@ -4,8 +4,10 @@ import ast
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from fastship_tooling.feature.fields import Field, FieldError, code
+from fastship_tooling.feature.fields import Field, enum_module
+from fastship_tooling.feature.kinds import code
 from fastship_tooling.feature.names import Names, Renaming
+from fastship_tooling.feature.parse import FieldError, has_clashing_dates
 from fastship_tooling.feature.project import SOURCE, TESTS, FeatureError, files_of
 
 # The fields may need any of these. Ruff removes those that are unused.
@@ -40,6 +42,10 @@ def copy_domain(pattern: Names, names: Names, fields: list[Field]) -> dict[Path,
         texts[renaming.path(path)] = rename(path.read_text(encoding="utf-8"))
     if fields:
         folder, tests = SOURCE / names.plural, TESTS / names.plural
+        _require_plain_fields(pattern, fields, texts)
+        texts.pop(folder / "enums.py", None)
+        if enums := [field for field in fields if field.values]:
+            texts[folder / "enums.py"] = enum_module(enums)
         old = _fields_of(texts.get(folder / "schemas.py", ""), pattern)
         stored = folder / "models.py" in texts
         rows = folder / ("models.py" if stored else "store.py")
@@ -48,6 +54,26 @@ def copy_domain(pattern: Names, names: Names, fields: list[Field]) -> dict[Path,
         texts[folder / "schemas.py"] = _schemas(texts[folder / "schemas.py"], fields, old)
         texts[factories] = _factories(texts.get(factories, ""), fields, names)
     return texts
+
+
+def _require_plain_fields(pattern: Names, fields: list[Field], texts: dict[Path, str]) -> None:
+    """Raise an error if other files than those with the fields depend on them."""
+    if any(f.unique or f.filter or f.sort or f.many for f in fields):
+        raise FieldError(
+            "With --like, fields cannot have the options unique, filter and sort, or be many."
+        )
+    if has_clashing_dates(fields):
+        raise FieldError(
+            "With --like, no field can be called date or datetime. Choose another name."
+        )
+    special = ("(PageParams)", "association_proxy(", "UniqueConstraint(")
+    if any(
+        word in text for word in special for path, text in texts.items() if path.suffix == ".py"
+    ):
+        raise FeatureError(
+            f"{pattern.plural} has filters, lists of IDs or unique fields. Copy it without fields and edit "
+            "the copy, or create the domain without --like."
+        )
 
 
 def _fields_of(schemas: str, pattern: Names) -> set[str]:
@@ -62,7 +88,7 @@ def _fields_of(schemas: str, pattern: Names) -> set[str]:
 
 
 def _rows(source: str, fields: list[Field], old: set[str], *, stored: bool) -> str:
-    imports = MODEL_IMPORTS + (COLUMN_IMPORTS if stored else "")
+    imports = MODEL_IMPORTS + enum_imports(fields) + (COLUMN_IMPORTS if stored else "")
 
     def render(field: Field, _class: ast.ClassDef) -> str:
         return field.column if stored else field.attribute
@@ -76,7 +102,17 @@ def _schemas(source: str, fields: list[Field], old: set[str]) -> str:
             return field.update
         return field.create if class_.name.endswith("Create") else field.response
 
-    return _with_imports(_in_classes(source, fields, old, render), MODEL_IMPORTS + SCHEMA_IMPORTS)
+    return _with_imports(
+        _in_classes(source, fields, old, render),
+        MODEL_IMPORTS + enum_imports(fields) + SCHEMA_IMPORTS,
+    )
+
+
+def enum_imports(fields: list[Field]) -> str:
+    """Return the code that imports the enums of fields."""
+    return "".join(
+        f"from app.{f.domain.plural}.enums import {f.kind.request}\n" for f in fields if f.values
+    )
 
 
 def _in_classes(
@@ -118,7 +154,7 @@ def _factories(source: str, fields: list[Field], names: Names) -> str:
             f"{names.singular}_body(), as `feature new` creates them. Without fields, the domain is "
             "copied unchanged."
         )
-    imports = "".join(
+    imports = "from uuid import uuid4\n" + "".join(
         f"from tests.{target.plural}.factories import create_{target.singular}\n"
         for target in referenced(fields)
     )
@@ -127,7 +163,28 @@ def _factories(source: str, fields: list[Field], names: Names) -> str:
 
 def changes(fields: list[Field]) -> dict[str, object]:
     """Return the body of an update request in tests."""
-    return {field.name: field.kind.examples[1] for field in fields if not field.references}
+    return {
+        # The random values of unique fields come before this one in all sort orders.
+        field.name: "second"
+        if field.unique and field.kind.response == "str"
+        else field.kind.examples[1]
+        for field in fields
+        if not field.references or field.many
+    }
+
+
+def filters(fields: list[Field]) -> list[tuple[str, str, object]]:
+    """Return query parameters, the fields that they filter by, and values that no record has."""
+    largest = 2**31 - 1
+    return [
+        (
+            field.parameters[0],
+            field.name,
+            largest if field.unique and field.kind.bounds else field.kind.examples[1],
+        )
+        for field in fields
+        if field.filter and field.kind.examples[0] != field.kind.examples[1]
+    ]
 
 
 def invalid(fields: list[Field], *, stored: bool) -> list[tuple[str, object]]:
@@ -140,7 +197,7 @@ def invalid(fields: list[Field], *, stored: bool) -> list[tuple[str, object]]:
     found: list[tuple[str, object]] = []
     for field in fields:
         found += [(field.name, value) for value in field.kind.invalid]
-        if field.references and stored:
+        if field.references and stored and not field.many:
             found.append((field.name, field.kind.examples[0]))  # no such row
     return found
 

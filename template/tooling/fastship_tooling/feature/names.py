@@ -140,9 +140,9 @@ class Renaming:
             end = starts[token.end[0] - 1] + token.end[1]
             text = source[begin:end]
             if token.type == tokenize.NAME:
-                text = text if _is_dict_items(tokens, index) else self.identifier(text)
+                text = text if _is_library_name(tokens, index) else self.identifier(text)
             elif token.type in {tokenize.STRING, tokenize.FSTRING_MIDDLE, tokenize.COMMENT}:
-                text = self.prose(text)
+                text = text if text == '"POST"' else self.prose(text)  # a method of HTTP
             else:
                 continue
             renamed += [source[done:begin], text]
@@ -181,7 +181,11 @@ def _style(form: str, old: str, before: str, after: str, left: str) -> Callable[
     return kebab if before == "/" or "-" in {before, next_one} or "-" in form else words
 
 
-def _is_dict_items(tokens: list[tokenize.TokenInfo], index: int) -> bool:
-    """Return whether a token is the method of `mapping.items()`, not a domain."""
+def _is_library_name(tokens: list[tokenize.TokenInfo], index: int) -> bool:
+    """Return whether a token is a name of a library: `mapping.items()`, `client.post(` or `tags=[`."""
     around = [token.string for token in tokens[max(index - 1, 0) : index + 3]]
-    return around == [".", "items", "(", ")"]
+    return (
+        around == [".", "items", "(", ")"]
+        or around[:3] == [".", "post", "("]
+        or around[1:] == ["tags", "=", "["]
+    )

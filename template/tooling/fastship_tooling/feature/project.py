@@ -64,6 +64,14 @@ def table_name(model: ast.ClassDef) -> str | None:
     return None
 
 
+def tables_of(names: Names) -> list[str]:
+    """Return the names of the tables of a domain, including those of its links."""
+    models = SOURCE / names.plural / "models.py"
+    tree = ast.parse(models.read_text(encoding="utf-8")) if models.exists() else ast.Module([], [])
+    found = [table_name(node) for node in tree.body if isinstance(node, ast.ClassDef)]
+    return [name for name in found if name]
+
+
 def snake(camel_case: str) -> str:
     """Return a class name in snake case."""
     return "".join(f"_{c.lower()}" if c.isupper() else c for c in camel_case).lstrip("_")

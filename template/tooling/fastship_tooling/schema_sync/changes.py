@@ -79,9 +79,17 @@ def destructive_changes(upgrade: ops.UpgradeOps, connection: Connection) -> list
         Phrases such as `drops items.title`.
     """
     operations = list(flat(upgrade.ops))
-    phrases = [phrase for operation in operations for phrase in _destructive(operation, connection)]
     dropped = {op.table_name for op in operations if isinstance(op, ops.DropColumnOp)}
     added = {op.table_name for op in operations if isinstance(op, ops.AddColumnOp)}
+    phrases = [
+        phrase
+        for operation in operations
+        # The check may be of a column that does not exist yet.
+        if not (
+            isinstance(operation, ops.CreateCheckConstraintOp) and operation.table_name in added
+        )
+        for phrase in _destructive(operation, connection)
+    ]
     if dropped & added:
         phrases.append(
             "drops a column and adds another one; if you renamed the column, replace both operations "
@@ -129,9 +137,8 @@ def _destructive(operation: Any, connection: Connection) -> Iterator[str]:
             new, old = operation.modify_type, operation.existing_type
             if new is not None and not (old is not None and widens(old, new)):
                 yield f"changes {place} from {old} to {new}"
-            if operation.modify_nullable is False and _any_row(
-                operation, connection, null_in=operation.column_name
-            ):
+            null = sa.column(operation.column_name).is_(None)
+            if operation.modify_nullable is False and _any_row(operation, connection, null):
                 yield f"makes {place} not nullable, but some rows are null"
         case ops.CreateUniqueConstraintOp() | ops.CreateIndexOp(unique=True):
             names = [getattr(each, "name", each) for each in operation.columns]
@@ -140,13 +147,25 @@ def _destructive(operation: Any, connection: Connection) -> Iterator[str]:
                     f"makes {', '.join(names)} of {operation.table_name} unique, but some rows have the "
                     "same values; change or delete them first"
                 )
+        case ops.CreateCheckConstraintOp():
+            condition = operation.condition
+            if not isinstance(condition, str):
+                options = {"literal_binds": True, "include_table": False}
+                condition = str(condition.compile(connection, compile_kwargs=options))
+            if _any_row(operation, connection, sa.not_(sa.literal_column(f"({condition})"))):
+                yield (
+                    f"requires {condition} in {operation.table_name}, but some rows have other values; "
+                    "change them in the migration first"
+                )
 
 
-def _any_row(operation: Any, connection: Connection, null_in: str | None = None) -> bool:
+def _any_row(
+    operation: Any, connection: Connection, condition: sa.ColumnElement[bool] | None = None
+) -> bool:
     rows = sa.table(operation.table_name, schema=operation.schema)
     query = sa.select(sa.literal(1)).select_from(rows)
-    if null_in:
-        query = query.where(sa.column(null_in).is_(None))
+    if condition is not None:
+        query = query.where(condition)
     return bool(connection.scalar(sa.select(sa.exists(query))))
 
 

@@ -1,0 +1,50 @@
+"""Enums in text columns with a check constraint, whose values a migration can change."""
+
+import enum
+import re
+from typing import Any
+
+from sqlalchemy import CheckConstraint, Enum, String, Table, type_coerce
+from sqlalchemy.ext.compiler import compiles
+
+ENUM = "enum"
+
+
+def _values(members: type[enum.Enum]) -> list[str]:
+    return [str(member.value) for member in members]
+
+
+TEXT_ENUM = Enum(enum.Enum, native_enum=False, length=None, values_callable=_values)
+"""Type of all columns that are annotated with an enum: `status: Mapped[OrderStatus]`."""
+
+
+@compiles(Enum, "postgresql")
+def compile_enum(_type: Enum, _compiler: object, **_options: Any) -> str:
+    """Return the type of the column."""
+    return "TEXT"
+
+
+def add_checks(table: Table) -> None:
+    """Limit the columns of a table that are enums to their values.
+
+    Args:
+        table: Table with all of its columns.
+
+    Raises:
+        TypeError: A column has an enum type of PostgreSQL, whose values Alembic cannot change.
+    """
+    for column in table.columns:
+        if isinstance(column.type, Enum):
+            if column.type.native_enum:
+                raise TypeError(
+                    f"{column} is a PostgreSQL enum. Use `Mapped[...]` without a type instead."
+                )
+            allowed = type_coerce(column, String()).in_(column.type.enums)
+            table.append_constraint(
+                CheckConstraint(allowed, column.name, info={ENUM: column.type.enums})
+            )
+
+
+def literals(expression: str) -> set[str]:
+    """Return the values in the SQL expression of a check constraint."""
+    return {text.replace("''", "'") for text in re.findall(r"'((?:[^']|'')*)'", expression)}
