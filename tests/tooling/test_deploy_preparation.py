@@ -227,7 +227,9 @@ class TestCopySecrets:
     def test_external_role_of_the_migrations(self, folder: Path, docker: FakeDocker) -> None:
         (folder / SECRETS / "DATABASE_URL").write_text("postgresql://user@external/shop")
         (folder / SECRETS / "migrations").mkdir()
-        (folder / SECRETS / "migrations/DATABASE_URL").write_text("postgresql://admin@external/shop")
+        (folder / SECRETS / "migrations/DATABASE_URL").write_text(
+            "postgresql://admin@external/shop"
+        )
         copied = self.copied(docker, [])
 
         assert copied["app/DATABASE_URL"] == "postgresql://user@external/shop"

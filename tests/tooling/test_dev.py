@@ -59,11 +59,11 @@ class TestPort:
         port = free_port()
 
         check_port_is_free("127.0.0.1", port)
-        command.require_free_port("127.0.0.1", port)
+        require_free_port("127.0.0.1", port)
 
     def test_used_port(self, used_port: int, capsys: pytest.CaptureFixture[str]) -> None:
         with pytest.raises(typer.Exit) as caught:
-            command.require_free_port("127.0.0.1", used_port)
+            require_free_port("127.0.0.1", used_port)
 
         assert caught.value.exit_code == 1
         message = capsys.readouterr().err

@@ -26,15 +26,19 @@ def check_names(metadata: MetaData) -> None:
             name = name_of(item)
             if name is None:
                 continue
-            described = f"{type(item).__name__}({', '.join(item.columns.keys())}) of {table.name}"
+            is_check = isinstance(item, CheckConstraint)
+            content = item.sqltext if is_check else ", ".join(item.columns.keys())
+            described = f"{type(item).__name__}({content}) of {table.name}"
             if len(name.encode()) > MAX_BYTES:
                 raise CLIError(
                     f"{described} has a name of more than {MAX_BYTES} bytes: {name}. "
                     "Choose a shorter one with name=..."
                 )
             # Indexes are unique in the schema, including those of unique constraints and primary keys.
-            scope = table.name if isinstance(item, CheckConstraint | ForeignKeyConstraint) else ""
-            if other := found.get((scope, name)):
+            scope = table.name if is_check or isinstance(item, ForeignKeyConstraint) else ""
+            other = found.get((scope, name))
+            # Alembic attaches copies of the check constraints that it compares.
+            if other and not (is_check and other == described):
                 raise CLIError(
                     f"{other} and {described} have the same name: {name}. "
                     "Choose another one for one of them with name=..."
