@@ -96,6 +96,47 @@ def test_references(fresh: Project) -> None:
     assert left == [theirs]
 
 
+@full
+def test_product(fresh: Project) -> None:
+    """Domains that depend on each other, with all kinds of access."""
+    domains = [
+        "products title:str price:decimal:sort,filter --superuser --public",
+        "tags name:str:unique",
+        "posts date:date title:str type:enum[news,note]:filter=note tags:many[tags] --public",
+        "rates value:decimal product:ref[products] --superuser",
+        "invoices number:str:unique product:ref[products]:filter tags:many[tags] due_on:date?:filter",
+    ]
+    for domain in domains:
+        fresh.uv_run("acme-orders", "feature", "new", *domain.split())
+    fresh.uv_run("acme-orders", "lint")
+    folders = [f"tests/{domain.split()[0]}" for domain in domains]
+    tests = fresh.uv_run("pytest", "-q", *folders, "tests/test_main.py", "tests/test_migrations.py")
+    assert "failed" not in tests
+
+    with dev(fresh) as app:
+        ada, eve = [app.signed_in(f"{n}@example.com", register=True) for n in ("ada", "eve")]
+        tag, theirs = [
+            user.post("/api/v1/tags", json={"name": "new"}).json() for user in (ada, eve)
+        ]
+        body = {"title": "First", "date": "2026-05-17", "tag_ids": [tag["id"]]}
+        post = ada.post("/api/v1/posts", json=body).json()
+        url = f"/api/v1/posts/{post['id']}"
+        foreign = ada.patch(url, json={"tag_ids": [theirs["id"]]})
+        again = ada.post("/api/v1/tags", json={"name": "new"})
+        public = app.client().get("/api/v1/posts", params={"type": "note"}).json()["data"]
+        changed = eve.patch(url, json={"title": "Second"})
+        refused = ada.post("/api/v1/products", json={"title": "Chair", "price": "1"})
+        removed = ada.delete(f"/api/v1/tags/{tag['id']}")
+        left = app.client().get(url).json()
+
+    assert (foreign.status_code, foreign.json()["errors"][0]["code"]) == (422, "reference")
+    assert (again.status_code, again.json()["errors"][0]["pointer"]) == (409, "/name")
+    assert public == [post]
+    assert (changed.status_code, refused.status_code) == (404, 403)
+    assert removed.status_code == 204
+    assert left["tag_ids"] == []
+
+
 def test_project_without_the_example(fresh: Project, variant: Variant) -> None:
     output = fresh.uv_run("acme-orders", "feature", "remove", "items", "--yes")
     assert "These pages still mention it. Edit them:\n  README.md\n" in output
@@ -165,7 +206,10 @@ class TestRefusals:
             ("new ../invoices", "'../invoices' is not a valid domain name."),
             ("new classes", "class is a keyword of Python."),
             ("new invoice", "invoice is not a plural. Did you mean invoices?"),
-            ("new pages", "already uses the name"),
+            ("new pages", "already uses the name pages. Choose another name, such as page_entries."),
+            ("new types", "Pass another singular, such as --singular type_entry"),
+            ("new invoices --like items --public", "With --like, the copy has the access of its pattern."),
+            ("new invoices status:enum[a,A]", "The values 'a,A' of the field status are not valid."),
             ("new invoices total:money", "The type 'money' of the field total does not exist. Types:"),
             ("new invoices total:decimal=NaN", "'NaN' is not a valid default for total"),
             ("new invoices author:ref[nobody]", "the domain nobody, which does not exist"),

@@ -5,7 +5,7 @@ import pytest
 from fastship_tooling.feature import create
 from fastship_tooling.feature.names import Names
 from fastship_tooling.feature.project import FeatureError
-from fastship_tooling.project import HAS_DATABASE, HAS_DOCS
+from fastship_tooling.project import HAS_AUTH, HAS_DATABASE, HAS_DOCS
 from typer.testing import CliRunner
 
 from app.cli.console import CLIError
@@ -180,7 +180,72 @@ class TestNew:
         assert read_files(project) == before
 
 
+@pytest.mark.skipif(not HAS_AUTH, reason="the project has no accounts")
+class TestAccess:
+    def test_public(self, project: Path) -> None:
+        create.create("parcels", ["size:int:sort"], public=True)
+
+        code = read_files(project)
+        assert "parcel: PublicParcel)" in code["src/app/parcels/router.py"]
+        assert "parcel: ValidParcel, parcels" in code["src/app/parcels/router.py"]
+        # Lists contain the records of all users.
+        assert 'Index(None, "size", "id")' in code["src/app/parcels/models.py"]
+
+    @pytest.mark.parametrize("public", [True, False])
+    def test_superuser(self, project: Path, public: bool) -> None:
+        create.create("parcels", [], public=public, superuser=True)
+        create.create("boxes", ["parcel:ref[parcels]"])
+
+        code = read_files(project)
+        dependencies = code["src/app/parcels/dependencies.py"]
+        assert "_superuser: Superuser" in dependencies
+        assert ("PublicParcels" in dependencies) is public
+        assert "owner_id" not in code["src/app/parcels/models.py"]
+        assert "tests/parcels/test_access.py" in code
+        assert "tests/parcels/test_ownership.py" not in code
+        # Only superusers can create what a box references.
+        assert "is_superuser=True" in code["tests/boxes/conftest.py"]
+
+    def test_like(self, project: Path) -> None:
+        with pytest.raises(FeatureError, match="With --like, the copy has the access"):
+            create.create("parcels", [], pattern="items", public=True)
+
+
+@pytest.mark.skipif(HAS_AUTH, reason="the project has accounts")
+def test_access_without_accounts(project: Path) -> None:
+    with pytest.raises(FeatureError, match="need accounts"):
+        create.create("parcels", [], public=True)
+
+
 class TestNewLike:
+    @pytest.mark.parametrize(
+        ("specification", "message"),
+        [
+            ("size:int:sort", "cannot have the options unique, filter and sort"),
+            ("date:date", "no field can be called date or datetime"),
+        ],
+    )
+    def test_special_field(self, project: Path, specification: str, message: str) -> None:
+        with pytest.raises(CLIError, match=message):
+            new("parcels", specification, pattern="items")
+
+    def test_special_pattern(self, project: Path) -> None:
+        new("boxes", "size:int:sort")
+
+        with pytest.raises(CLIError, match="boxes has filters, lists of IDs or unique fields"):
+            new("parcels", "price:decimal", pattern="boxes")
+
+    def test_enum(self, project: Path) -> None:
+        new("boxes", "size:enum[small,big]=big")
+
+        new("parcels", "kind:enum[new,old]", pattern="boxes")
+        new("crates", "price:decimal", pattern="boxes")
+
+        code = read_files(project)
+        assert "class ParcelKind(StrEnum):" in code["src/app/parcels/enums.py"]
+        assert "from app.parcels.enums import ParcelKind" in code["src/app/parcels/schemas.py"]
+        assert "src/app/crates/enums.py" not in code
+
     def test_copy(self, project: Path) -> None:
         new("parcels", "price:decimal")
 

@@ -17,7 +17,7 @@ ITEM = f"{ITEMS}/370f3d98-7397-4ddb-8f31-0102f2a9a3dc"
 
 @pytest.mark.parametrize(
     ("method", "path"),
-    [("GET", ITEMS), ("POST", ITEMS), ("GET", ITEM), ("PATCH", ITEM), ("DELETE", ITEM)],
+    [("GET", ITEMS), ("GET", ITEM), ("POST", ITEMS), ("PATCH", ITEM), ("DELETE", ITEM)],
 )
 async def test_anonymous(anonymous: AsyncClient, method: str, path: str) -> None:
     body = CHANGES if method in {"POST", "PATCH"} else None

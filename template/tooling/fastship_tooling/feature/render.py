@@ -1,5 +1,6 @@
 """The built-in pattern of a domain."""
 
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,21 @@ from fastship_tooling.feature.project import PAGES, SOURCE, TESTS
 from fastship_tooling.project import HAS_AUTH, HAS_DATABASE, HAS_DOCS
 
 PATTERN = Path(__file__).with_name("pattern")
+
+
+@cache
+def load_templates() -> jinja2.Environment:
+    """Return the templates of the pattern. The checks of a name render them too."""
+    return jinja2.Environment(  # noqa: S701  the output is code, not HTML
+        loader=jinja2.FileSystemLoader(PATTERN),
+        variable_start_string="<<",
+        variable_end_string=">>",
+        block_start_string="# {%",
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        undefined=jinja2.StrictUndefined,
+    )
 
 
 def render(
@@ -32,16 +48,6 @@ def render(
     """
     owned = HAS_AUTH and not superuser
     elevated = superuser or any(needs_superuser(field) for field in fields)
-    environment = jinja2.Environment(  # noqa: S701  the output is code, not HTML
-        loader=jinja2.FileSystemLoader(PATTERN),
-        variable_start_string="<<",
-        variable_end_string=">>",
-        block_start_string="# {%",
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        undefined=jinja2.StrictUndefined,
-    )
     context: dict[str, Any] = {
         "plural": names.plural,
         "singular": names.singular,
@@ -103,7 +109,7 @@ def render(
         ),
         tests / "__init__.py": "",
         **{
-            path: environment.get_template(template).render(context)
+            path: load_templates().get_template(template).render(context)
             for path, template in templates.items()
         },
     }
