@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import pytest
 import typer
 from fastship_tooling.dev import command, reload
-from fastship_tooling.ports import check_port_is_free
+from fastship_tooling.ports import check_port_is_free, require_free_port
 from fastship_tooling.project import HAS_DATABASE
 
 URL = "http://127.0.0.1:8000"
