@@ -3,14 +3,29 @@
 import enum
 import math
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from datetime import datetime
+from functools import lru_cache
 from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import Depends, FastAPI, Request
-from sqlalchemy import DateTime, MetaData, Select, Table, event, func, literal, text, tuple_
+from sqlalchemy import (
+    ColumnElement,
+    CursorResult,
+    DateTime,
+    Integer,
+    MetaData,
+    Result,
+    Select,
+    Table,
+    bindparam,
+    event,
+    func,
+    text,
+    tuple_,
+)
 from sqlalchemy.exc import InvalidatePoolError
 from sqlalchemy.ext.asyncio import (
     AsyncConnection,
@@ -188,11 +203,13 @@ class Reader:
         self._connection: AsyncConnection | None = None
         self._closed = False
 
-    async def all(self, statement: Select[Any], **parameters: object) -> list[dict[str, Any]]:
-        """Return the rows that a statement selects.
+    async def execute(
+        self, statement: Select[Any], parameters: Mapping[str, Any] | None = None
+    ) -> CursorResult[Any]:
+        """Execute a statement that selects columns.
 
         Args:
-            statement: Statement with columns. Build it once: that takes longer than the query.
+            statement: The statement. Build it once: that takes longer than the query.
             parameters: Values of its `bindparam`s.
 
         Raises:
@@ -205,16 +222,24 @@ class Reader:
             raise RuntimeError("The request is over. To stream rows, use open_session().")
         if self._connection is None:
             self._connection = await self._stack.enter_async_context(self._connect())
-        result = await self._connection.execute(statement, parameters)
-        names = list(result.keys())
-        return [dict(zip(names, row, strict=True)) for row in result]
+        result: CursorResult[Any] = await self._connection.execute(statement, parameters)
+        return result
+
+    async def all(self, statement: Select[Any], **parameters: object) -> list[dict[str, Any]]:
+        """Return the rows that a statement selects.
+
+        Args:
+            statement: The statement.
+            parameters: Values of its `bindparam`s.
+        """
+        return rows_of(await self.execute(statement, parameters))
 
     async def first(self, statement: Select[Any], **parameters: object) -> dict[str, Any] | None:
         """Return the first row that a statement selects, if any.
 
         Args:
-            statement: As for `all`.
-            parameters: As for `all`.
+            statement: The statement.
+            parameters: Values of its `bindparam`s.
         """
         rows = await self.all(statement, **parameters)
         return rows[0] if rows else None
@@ -228,6 +253,12 @@ class Reader:
         """Return the connection to the pool. No query is possible afterwards."""
         self._closed = True
         await self.release()
+
+
+def rows_of(result: Result[Any]) -> list[dict[str, Any]]:
+    """Return the rows of a result as dictionaries."""
+    names = list(result.keys())
+    return [dict(zip(names, row, strict=True)) for row in result]
 
 
 @raises(ServiceUnavailable)
@@ -301,32 +332,55 @@ def after_commit(session: AsyncSession, callback: Callable[[], Awaitable[object]
     session.info.setdefault("after_commit", []).append(callback)
 
 
-async def fetch_page[E: Entity](
-    session: AsyncSession, model: type[E], statement: Select[E], page: PageParams
-) -> tuple[list[E], str | None]:
+async def fetch_page(
+    source: Reader | AsyncSession, statement: Select[Any], page: PageParams, **parameters: object
+) -> tuple[list[dict[str, Any]], str | None]:
     """Fetch a page of the rows that `statement` selects, newest first unless `page` has an order.
 
     Args:
-        session: Session to use.
-        model: Model that is selected.
-        statement: Selection, without order or limit.
+        source: Reader or session to use.
+        statement: Selection of columns, without order or limit. Build it once.
         page: Requested page, with its filters.
+        parameters: Values of the `bindparam`s of the statement.
 
     Returns:
         The rows, and the cursor of the next page or None.
     """
-    for field, operator, value in page.filters():
-        statement = statement.where(operator(getattr(model, field), value))
-    name = page.order.removeprefix("-")
-    column = getattr(model, name)
-    position = tuple_(column, model.id)
-    if after := page.after:
-        last = tuple_(literal(after.value, column.type), after.id)
-        statement = statement.where(position < last if after.sort != name else position > last)
-    order = (column, model.id) if page.order == name else (column.desc(), model.id.desc())
+    filters = list(page.filters())
+    for number, (_, _, value) in enumerate(filters):
+        parameters[f"filter_{number}"] = value
+    after, order = page.after, page.order
+    if after:
+        parameters |= {"after": after.value, "after_id": after.id}
+    operators = tuple((field, operator) for field, operator, _ in filters)
+    query = _page_query(statement, operators, order, after is not None)
     # If there is one additional row, there is another page.
-    found = list(await session.scalars(statement.order_by(*order).limit(page.limit + 1)))
-    rows = found[: page.limit]
-    if len(found) <= page.limit:
+    result = await source.execute(query, parameters | {"size": page.limit + 1})
+    rows = rows_of(result)
+    if len(rows) <= page.limit:
         return rows, None
-    return rows, Cursor(page.order, getattr(rows[-1], name), rows[-1].id).encode()
+    last = rows[page.limit - 1]
+    cursor = Cursor(order, last[order.removeprefix("-")], last["id"])
+    return rows[: page.limit], cursor.encode()
+
+
+@lru_cache(maxsize=1000)
+def _page_query(
+    statement: Select[Any],
+    filters: tuple[tuple[str, Callable[[Any, Any], ColumnElement[bool]]], ...],
+    order: str,
+    following: bool,
+) -> Select[Any]:
+    """Return a statement with the filters, the order and the limit of a page as parameters."""
+    columns = statement.selected_columns
+    for number, (field, operator) in enumerate(filters):
+        value = bindparam(f"filter_{number}", type_=columns[field].type)
+        statement = statement.where(operator(columns[field], value))
+    name = order.removeprefix("-")
+    column, key = columns[name], columns["id"]
+    if following:
+        last = tuple_(bindparam("after", type_=column.type), bindparam("after_id", type_=key.type))
+        position = tuple_(column, key)
+        statement = statement.where(position > last if order == name else position < last)
+    sorting = (column, key) if order == name else (column.desc(), key.desc())
+    return statement.order_by(*sorting).limit(bindparam("size", type_=Integer))

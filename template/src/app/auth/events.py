@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 
 import structlog
 from fastapi import Depends, Request
-from sqlalchemy import insert, literal, select, text
+from sqlalchemy import bindparam, insert, literal, select, text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -19,6 +19,9 @@ from app.kit.rate_limit import client_address, client_network
 log = structlog.stdlib.get_logger(__name__)
 
 MAX_USER_AGENT_LENGTH = 200
+EVENTS = select(models.SecurityEvent.__table__).where(
+    models.SecurityEvent.user_id == bindparam("user_id")
+)
 
 
 class Event(StrEnum):
@@ -116,10 +119,8 @@ class SecurityLog:
 
     async def get_page(self, user_id: UUID, page: PageParams) -> Page[schemas.SecurityEvent]:
         """Return a page of the events of a user, newest first."""
-        statement = select(models.SecurityEvent).where(models.SecurityEvent.user_id == user_id)
-        rows, next_cursor = await fetch_page(self.session, models.SecurityEvent, statement, page)
-        data = [schemas.SecurityEvent.model_validate(row) for row in rows]
-        return Page(data=data, next_cursor=next_cursor)
+        rows, cursor = await fetch_page(self.session, EVENTS, page, user_id=user_id)
+        return Page[schemas.SecurityEvent].model_validate({"data": rows, "next_cursor": cursor})
 
 
 async def get_security_log(request: Request, session: SessionDep) -> SecurityLog:

@@ -2,7 +2,7 @@ import hmac
 from datetime import UTC, datetime
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -24,6 +24,11 @@ from app.config import Settings
 from app.database import fetch_page
 from app.kit.pagination import Page, PageParams
 from app.kit.problems import Problem
+
+USERS = select(
+    models.User.__table__, models.User.email_verified_at.is_not(None).label("email_verified")
+)
+USERS_WITH_EMAIL = USERS.where(func.strpos(models.User.email, bindparam("part")) > 0)
 
 
 class UserService:
@@ -95,13 +100,12 @@ class UserService:
             page: Requested page.
             email: Part of the email address.
         """
-        statement = select(models.User)
         if email:
-            part = models.User.email.contains(email.lower(), autoescape=True)
-            statement = statement.where(part)
-        rows, next_cursor = await fetch_page(self.session, models.User, statement, page)
-        data = [schemas.Account.model_validate(row) for row in rows]
-        return Page(data=data, next_cursor=next_cursor)
+            part = email.lower()
+            rows, cursor = await fetch_page(self.session, USERS_WITH_EMAIL, page, part=part)
+        else:
+            rows, cursor = await fetch_page(self.session, USERS, page)
+        return Page[schemas.Account].model_validate({"data": rows, "next_cursor": cursor})
 
     async def confirm_password(self, user: models.User, password: str) -> None:
         """Check the current password of a user.
