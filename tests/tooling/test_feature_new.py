@@ -186,7 +186,8 @@ class TestAccess:
         create.create("parcels", ["size:int:sort"], public=True)
 
         code = read_files(project)
-        assert "parcel: PublicParcel)" in code["src/app/parcels/router.py"]
+        dependencies = code["src/app/parcels/dependencies.py"]
+        assert "get_parcel_reader(reader: ReaderDep) ->" in dependencies
         assert "parcel: ValidParcel, parcels" in code["src/app/parcels/router.py"]
         # Lists contain the records of all users.
         assert 'Index(None, "size", "id")' in code["src/app/parcels/models.py"]
@@ -199,7 +200,7 @@ class TestAccess:
         code = read_files(project)
         dependencies = code["src/app/parcels/dependencies.py"]
         assert "_superuser: Superuser" in dependencies
-        assert ("PublicParcels" in dependencies) is public
+        assert ("get_parcel_reader(reader: ReaderDep) ->" in dependencies) is public
         assert "owner_id" not in code["src/app/parcels/models.py"]
         assert "tests/parcels/test_access.py" in code
         assert "tests/parcels/test_ownership.py" not in code

@@ -167,6 +167,11 @@ class Field:
         return f"{camel(self.domain.singular)}{camel(self._stem)}"
 
     @property
+    def ids(self) -> str:
+        """Name of the subquery for the IDs of the referenced records."""
+        return self.name.upper()
+
+    @property
     def link_columns(self) -> list[str]:
         """Code of the columns of the association."""
         own, target = self.domain, self.references or self.domain

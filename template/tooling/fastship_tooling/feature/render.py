@@ -48,6 +48,7 @@ def render(
     """
     owned = HAS_AUTH and not superuser
     elevated = superuser or any(needs_superuser(field) for field in fields)
+    links = [field for field in fields if field.many]
     context: dict[str, Any] = {
         "plural": names.plural,
         "singular": names.singular,
@@ -67,7 +68,6 @@ def render(
         "public": public,
         "superuser": superuser,
         "elevated": elevated,
-        "reader": f"{camel(names.singular)}Reader" if public and owned else "",
         "fields": fields,
         "changes": code(like.changes(fields)),
         "required": code([field.name for field in fields if field.required]),
@@ -77,7 +77,8 @@ def render(
         "owned_references": like.owned_references(fields) if owned else [],
         "datetime": "dt.datetime" if has_clashing_dates(fields) else "datetime",
         "enum_imports": like.enum_imports(fields),
-        "links": [field for field in fields if field.many],
+        "links": links,
+        "link_columns": "".join(f', func.array({f.ids}).label("{f.name}")' for f in links),
         **list_context(names, fields, owned=owned, public=public),
     }
     constants = [name.partition(":")[0] for name, values in context["lists"].items() if values]
