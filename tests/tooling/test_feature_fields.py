@@ -322,14 +322,13 @@ class TestRequestBodies:
 
         assert changes == {"title": "Second", "size": 4, "due": "2026-06-01"}
 
-    @pytest.mark.parametrize("stored", [True, False])
-    def test_invalid(self, stored: bool) -> None:
-        invalid = like.invalid(parse(*self.FIELDS), stored=stored)
+    @pytest.mark.parametrize("checked", [True, False])
+    def test_invalid(self, checked: bool) -> None:
+        invalid = like.invalid(parse(*self.FIELDS), checked=checked)
 
         assert ("title", " ") in invalid
-        # Without a database, nothing checks whether the referenced row exists.
         missing_row = ("item_id", "370f3d98-7397-4ddb-8f31-0102f2a9a3dc")
-        assert (missing_row in invalid) is stored
+        assert (missing_row in invalid) is checked
 
     def test_factories(self) -> None:
         assert like.referenced(parse(*self.FIELDS)) == [DOMAINS["items"]]

@@ -4,8 +4,9 @@ from typing import Any, ClassVar
 from uuid import UUID, uuid4
 
 import pytest
+from fastapi.exceptions import RequestValidationError
 
-from app.kit.memory import get_page
+from app.kit.memory import check_references, get_page
 from app.kit.pagination import PageParams
 from app.kit.schemas import Int32
 
@@ -48,3 +49,17 @@ def test_filter() -> None:
     rows, _ = get_page(PARCELS, ParcelParams(weight_min=2))
 
     assert rows == [PARCELS[3]]
+
+
+@pytest.mark.parametrize("value", [PARCELS[0].id, None, [], [PARCELS[0].id, PARCELS[1].id]])
+def test_existing_references(value: object) -> None:
+    check_references({"parcel": value}, parcel={parcel.id for parcel in PARCELS})
+
+
+@pytest.mark.parametrize("value", [uuid4(), [PARCELS[0].id, uuid4()]])
+def test_missing_reference(value: object) -> None:
+    with pytest.raises(RequestValidationError) as caught:
+        check_references({"parcel": value}, parcel={parcel.id for parcel in PARCELS})
+
+    [error] = caught.value.errors()
+    assert (error["loc"], error["type"]) == (("body", "parcel"), "reference")

@@ -1,11 +1,14 @@
-"""Pages of the rows of a store in memory."""
+"""Pages and references of the rows of a store in memory."""
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 from uuid import UUID
 
+from fastapi.exceptions import RequestValidationError
+
 from app.kit.pagination import Cursor, PageParams
+from app.kit.problems import field_error
 
 
 class Row(Protocol):
@@ -39,3 +42,21 @@ def get_page[R: Row](rows: Iterable[R], page: PageParams) -> tuple[list[R], str 
         found = [row for row in found if following(cursors[row.id], after)]
     shown = found[: page.limit]
     return shown, cursors[shown[-1].id].encode() if len(found) > page.limit else None
+
+
+def check_references(values: dict[str, Any], **tables: Container[UUID]) -> None:
+    """Check that referenced records exist.
+
+    Args:
+        values: Values of the fields of a record.
+        tables: For each field with the ID of another record, or a list of IDs, the existing IDs.
+
+    Raises:
+        RequestValidationError: A referenced record does not exist.
+    """
+    for name, existing in tables.items():
+        ids = values.get(name)
+        for row_id in ids if isinstance(ids, list) else [ids]:
+            if row_id is not None and row_id not in existing:
+                message = "Referenced record does not exist."
+                raise RequestValidationError([field_error(name, "reference", message)])

@@ -137,7 +137,7 @@ def _factories(source: str, fields: list[Field], names: Names) -> str:
     values = {
         "CHANGES": code(changes(fields)),
         "REQUIRED": code([field.name for field in fields if field.required]),
-        "INVALID": code(invalid(fields, stored=False)),
+        "INVALID": code(invalid(fields, checked=False)),
     }
     replaced: list[tuple[ast.stmt | ast.expr, str]] = []
     for node in ast.parse(source).body:
@@ -187,17 +187,17 @@ def filters(fields: list[Field]) -> list[tuple[str, str, object]]:
     ]
 
 
-def invalid(fields: list[Field], *, stored: bool) -> list[tuple[str, object]]:
+def invalid(fields: list[Field], *, checked: bool) -> list[tuple[str, object]]:
     """Return the fields with values that are rejected.
 
     Args:
         fields: The fields.
-        stored: Whether the database checks references.
+        checked: Whether references are checked.
     """
     found: list[tuple[str, object]] = []
     for field in fields:
         found += [(field.name, value) for value in field.kind.invalid]
-        if field.references and stored and not field.many:
+        if field.references and checked and not field.many:
             found.append((field.name, field.kind.examples[0]))  # no such row
     return found
 

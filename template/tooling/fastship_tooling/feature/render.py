@@ -71,13 +71,16 @@ def render(
         "fields": fields,
         "changes": code(like.changes(fields)),
         "required": code([field.name for field in fields if field.required]),
-        "invalid": code(like.invalid(fields, stored=HAS_DATABASE)),
+        "invalid": code(like.invalid(fields, checked=True)),
         "body": like.body(fields),
         "referenced": like.referenced(fields),
         "owned_references": like.owned_references(fields) if owned else [],
         "datetime": "dt.datetime" if has_clashing_dates(fields) else "datetime",
         "enum_imports": like.enum_imports(fields),
         "links": links,
+        "tables": ", ".join(
+            f"{f.name}={f.references.plural.upper()}" for f in fields if f.references
+        ),
         "link_columns": "".join(f', func.array({f.ids}).label("{f.name}")' for f in links),
         **list_context(names, fields, owned=owned, public=public),
     }
