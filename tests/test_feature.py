@@ -129,7 +129,7 @@ def test_product(fresh: Project) -> None:
         removed = ada.delete(f"/api/v1/tags/{tag['id']}")
         left = app.client().get(url).json()
 
-    assert (foreign.status_code, foreign.json()["errors"][0]["code"]) == (422, "reference")
+    assert (foreign.status_code, foreign.json()["errors"][0]["pointer"]) == (422, "/tag_ids")
     assert (again.status_code, again.json()["errors"][0]["pointer"]) == (409, "/name")
     assert public == [post]
     assert (changed.status_code, refused.status_code) == (404, 403)

@@ -7,6 +7,7 @@ import sys
 import tempfile
 import time
 import warnings
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
@@ -80,13 +81,13 @@ def project_tests(folder: Path) -> None:
         print(f"| {variant} | {count[1]} | {seconds:.1f} | {coverage[1]} % |", flush=True)
 
 
-def p99_of_live(url: str, count: int) -> float:
-    """Return the 99th percentile of the response times of `/health/live`, in milliseconds."""
-    with httpx2.Client(base_url=url) as client:
+def p99(url: str, path: str, token: str, count: int) -> float:
+    """Return the 99th percentile of the response times of a path, in milliseconds."""
+    with httpx2.Client(base_url=url, headers={"authorization": token}, timeout=60) as client:
         times = []
         for _ in range(count):
             start = time.perf_counter()
-            client.get("/health/live")
+            client.get(path)
             times.append(time.perf_counter() - start)
     return statistics.quantiles(times, n=100)[98] * 1000
 
@@ -96,26 +97,37 @@ def logins(folder: Path) -> None:
     project = rendered(folder / "project", FULL)
     with dev(project, AUTH_RATE_LIMITS="false") as app:
         client = app.signed_in("ada@example.com", register=True)
+        token = client.headers["authorization"]
+        for number in range(20):
+            client.post("/api/v1/items", json={"title": f"Item {number}"})
 
-        def log_in(email: str = "ada@example.com", password: str = PASSWORD) -> float:
+        def log_in(email: str = "ada@example.com", password: str = PASSWORD) -> tuple[int, float]:
             start = time.perf_counter()
             form = {"username": email, "password": password}
-            client.post("/api/v1/auth/token", data=form)
-            return time.perf_counter() - start
+            response = httpx2.post(f"{app.url}/api/v1/auth/token", data=form, timeout=60)
+            return response.status_code, time.perf_counter() - start
 
-        p99_of_live(app.url, 200)
-        idle = p99_of_live(app.url, 2000)
-        # The probe runs in another process, so it measures the server and not the load generator.
-        with ProcessPoolExecutor(1) as prober, ThreadPoolExecutor(8) as pool:
-            busy = prober.submit(p99_of_live, app.url, 2000)
-            start, done = time.perf_counter(), 0
-            while not busy.done():
-                done += len(list(pool.map(lambda _: log_in(), range(8))))
-            rate = done / (time.perf_counter() - start)
-        print(f"logins: {rate:.1f} a second, 8 at once")
-        print(f"p99 of /health/live: {idle:.1f} ms idle, {busy.result():.1f} ms during logins")
-        wrong = statistics.median(log_in(password=PASSWORD + "!") for _ in range(60))
-        unknown = statistics.median(log_in(f"nobody{n}@example.com") for n in range(60))
+        print("| path | at once | sign-ins a second | refused | p99 idle | p99 meanwhile |")
+        print("| --- | --- | --- | --- | --- | --- |")
+        for path in ("/health/live", "/api/v1/items"):
+            p99(app.url, path, token, 200)
+            idle = p99(app.url, path, token, 1000)
+            for at_once in (8, 60):
+                # The probe runs in another process, so it measures the server, not the load generator.
+                with ProcessPoolExecutor(1) as prober, ThreadPoolExecutor(at_once) as pool:
+                    busy = prober.submit(p99, app.url, path, token, 1000)
+                    start = time.perf_counter()
+                    codes: Counter[int] = Counter()
+                    while not busy.done():
+                        codes.update(code for code, _ in pool.map(lambda _: log_in(), range(60)))
+                    rate = codes[200] / (time.perf_counter() - start)
+                    refused = codes.total() - codes[200]
+                print(
+                    f"| {path} | {at_once} | {rate:.1f} | {refused} of {codes.total()} "
+                    f"| {idle:.1f} ms | {busy.result():.1f} ms |"
+                )
+        wrong = statistics.median(log_in(password=PASSWORD + "!")[1] for _ in range(60))
+        unknown = statistics.median(log_in(f"nobody{n}@example.com")[1] for n in range(60))
         print(
             f"wrong password {wrong * 1000:.1f} ms, unknown user {unknown * 1000:.1f} ms (median)"
         )

@@ -7,6 +7,7 @@ from fastship_tooling.feature import create
 from fastship_tooling.feature.files import all_or_nothing
 from fastship_tooling.feature.names import Names
 from fastship_tooling.feature.project import FeatureError
+from fastship_tooling.project import HAS_DATABASE
 from typer.testing import CliRunner
 
 from app.cli.main import app
@@ -65,12 +66,13 @@ class TestRemove:
         confirmed: list[list[str]] = []
         monkeypatch.setattr(create, "sync_schema", confirmed.append)
         before = read_files(project)
-        new("parcels", "item:ref[items]")
+        new("parcels", "item:ref[items]", *(["items:many[items]"] if HAS_DATABASE else []))
 
         create.remove(PARCELS)
 
         assert read_files(project) == before
-        assert confirmed == [[], ["drops the table parcels"]]
+        tables = ["parcel_items", "parcels"] if HAS_DATABASE else []
+        assert confirmed == [[], [f"drops the table {table}" for table in tables]]
 
     def test_example_domain(self, project: Path) -> None:
         create.remove(ITEMS)

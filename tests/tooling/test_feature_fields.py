@@ -10,7 +10,12 @@ from fastship_tooling.feature.parse import FieldError
 from fastship_tooling.project import HAS_DATABASE
 
 PARCELS = Names("parcels", "parcel")
-DOMAINS = {"items": Names("items", "item"), "users": Names("users", "user")}
+LONG = "discount_categories_of_promotions"
+DOMAINS = {
+    "items": Names("items", "item"),
+    "users": Names("users", "user"),
+    LONG: Names(LONG, "discount_category_of_promotions"),
+}
 
 
 def parse(*specifications: str) -> list[Field]:
@@ -115,6 +120,7 @@ def test_default(specification: str, default: object) -> None:
         ("users:many[users]", "The field users cannot contain users. Use ref[users]."),
         ("things:many[items]", "Use the name of the domain: items:many[items]."),
         ("items:many[items]:filter", "of type many cannot have the options filter"),
+        (f"{LONG}:many[{LONG}]", "are too long for a list of IDs"),
         ("items:many[items]?", "is a list, which may be empty. Remove the question mark"),
     ],
 )

@@ -41,3 +41,11 @@ def test_rows_of_no_user(order_id: Column[Any]) -> None:
 
 def test_no_references() -> None:
     assert constraints(Column("size", Uuid)) == set()
+
+
+def test_association(order_id: Column[Any]) -> None:
+    table = Table("labels_of_orders", MetaData(), Column("owner_id", Uuid), order_id)
+    add_constraints(table)
+
+    # Errors name the field of the request, which is a list.
+    assert "labels_of_orders_order_ids_fkey" in {c.name for c in table.constraints}

@@ -13,6 +13,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm.exc import StaleDataError
 
 from app.kit.problems import Problem, ServiceUnavailable, field_error
+from app.kit.references import LIST_SUFFIX
 
 # https://www.postgresql.org/docs/current/errcodes-appendix.html: connection errors, too many
 # connections, server shutdown, crash, startup, timeouts, lock timeouts, read-only servers,
@@ -69,8 +70,10 @@ def to_problem(error: Exception) -> Exception | None:
         )
     if not columns:  # deleted meanwhile, or still referenced
         return Conflict("Another record references this one, or was deleted.")
+    is_list = str(cause.constraint_name).endswith(f"_{columns[0]}{LIST_SUFFIX}")
+    field = f"{columns[0]}s" if is_list else columns[0]
     return RequestValidationError(
-        [field_error(columns[0], "reference", "Referenced record does not exist.")]
+        [field_error(field, "reference", "Referenced record does not exist.")]
     )
 
 

@@ -6,13 +6,16 @@ from sqlalchemy import ForeignKeyConstraint, Table, UniqueConstraint
 from sqlalchemy.orm import MappedColumn, mapped_column
 
 TARGET = "references"
+LIST_SUFFIX = "s_fkey"
+MAX_NAME = 63
 
 
 def reference(table: str, *, ondelete: str | None = None, **options: Any) -> MappedColumn[Any]:
     """Return the column of a reference to a row of the same user.
 
     The database rejects the ID of a row that belongs to another user like one that does not exist. A
-    row that is referenced cannot be deleted, unless `ondelete` is CASCADE. In tables without `owner_id`, it is a plain foreign key.
+    row that is referenced cannot be deleted, unless `ondelete` is CASCADE. In tables without `owner_id`,
+    it is a plain foreign key.
 
     Args:
         table: Table whose `id` is referenced.
@@ -39,4 +42,8 @@ def add_constraints(table: Table) -> None:
             target, ondelete = column.info[TARGET]
             names = [column.name, "owner_id"] if owned else [column.name]
             targets = [f"{target}.id", f"{target}.owner_id"][: len(names)]
-            table.append_constraint(ForeignKeyConstraint(names, targets, ondelete=ondelete))
+            name: str | None = f"{table.name}_{column.name}{LIST_SUFFIX}"
+            # An association has no ID. Its rows are a list of IDs in the requests.
+            if "id" in table.columns or len(name or "") > MAX_NAME:
+                name = None
+            table.append_constraint(ForeignKeyConstraint(names, targets, name, ondelete=ondelete))

@@ -178,7 +178,9 @@ class Field:
         options = 'primary_key=True, ondelete="CASCADE"'
         right = f'reference("{target.plural}", {options})'
         if self.shared:
-            key = f'ForeignKey("{target.plural}.id", ondelete="CASCADE")'
+            # Errors name the field of the request, which is a list.
+            name = f"{own.singular}_{target.plural}_{self.name}_fkey"
+            key = f'ForeignKey("{target.plural}.id", name="{name}", ondelete="CASCADE")'
             right = f"mapped_column({key}, primary_key=True, index=True)"
         return [
             f'{own.singular}_id: Mapped[UUID] = reference("{own.plural}", {options})',

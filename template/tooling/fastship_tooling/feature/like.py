@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from fastship_tooling.feature.fields import Field, enum_module
-from fastship_tooling.feature.kinds import code
+from fastship_tooling.feature.kinds import KINDS, code
 from fastship_tooling.feature.names import Names, Renaming
 from fastship_tooling.feature.parse import FieldError, has_clashing_dates
 from fastship_tooling.feature.project import SOURCE, TESTS, FeatureError, files_of
@@ -197,8 +197,9 @@ def invalid(fields: list[Field], *, checked: bool) -> list[tuple[str, object]]:
     found: list[tuple[str, object]] = []
     for field in fields:
         found += [(field.name, value) for value in field.kind.invalid]
-        if field.references and checked and not field.many:
-            found.append((field.name, field.kind.examples[0]))  # no such row
+        if field.references and checked:
+            missing = KINDS["uuid"].examples[0]
+            found.append((field.name, [missing] if field.many else missing))
     return found
 
 

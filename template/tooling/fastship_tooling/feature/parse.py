@@ -166,6 +166,12 @@ def _reference(
         raise FieldError(f"The field {name} cannot contain users. Use ref[users].")
     if name != target.plural:
         raise FieldError(f"Use the name of the domain: {target.plural}:many[{target.plural}].")
+    # The longest name of a constraint. PostgreSQL truncates names at 63 bytes.
+    if len(f"{domain.singular}_{target.plural}_{target.singular}_ids_fkey") > MAX_NAME + 3:
+        raise FieldError(
+            f"The names {domain.singular} and {target.plural} are too long for a list of IDs. Choose a "
+            "shorter name for the domain."
+        )
     return Field(f"{target.singular}_ids", MANY, domain, references=target, shared=shared)
 
 
