@@ -35,7 +35,7 @@ tests/kit/test_telemetry.py
 """
 ONLY = {
     "database": """
-        src/app/kit/cleanup.py src/app/database.py src/app/cli/db.py
+        src/app/kit/cleanup.py src/app/database.py src/app/reader.py tests/test_reader.py src/app/cli/db.py
         src/app/idempotency/__init__.py src/app/idempotency/dependencies.py
         src/app/idempotency/models.py src/app/idempotency/service.py src/app/items/models.py src/app/items/service.py
         src/app/kit/database_errors.py src/app/kit/database_url.py src/app/kit/enums.py src/app/kit/references.py
@@ -98,7 +98,7 @@ EXEMPT = re.compile(r"\.copier-answers\.yml|LICENSE|\.github/workflows/.*|uv\.lo
 # conditional requests, limits of requests, telemetry, and filters and order of lists in all variants;
 # sessions, security events and rules for passwords with accounts; references, enums, safe retries,
 # clean-up, and errors of migrations with a database.
-MAX_LINES = {FULL: (4500 + 1450, 3200 + 1300), BARE: (1600 + 400, 1200 + 450)}
+MAX_LINES = {FULL: (4500 + 1600, 3200 + 1300), BARE: (1600 + 450, 1200 + 450)}
 MAX_TOP_LEVEL = 20
 MAX_PYTHON_TEMPLATES = 10
 MAX_BLOCK_TAGS = 300

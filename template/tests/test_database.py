@@ -1,22 +1,19 @@
-import asyncio
 import traceback
 from collections.abc import AsyncIterator
 
 import asyncpg
 import pytest
-from fastapi import APIRouter, FastAPI, Request
-from fastapi.responses import StreamingResponse
+from fastapi import APIRouter, FastAPI
 from httpx2 import ASGITransport, AsyncClient
 from pydantic import SecretStr
-from sqlalchemy import Integer, bindparam, column, delete, literal, select, table, text
+from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm.exc import StaleDataError
-from starlette.types import Message
 
 from app import database
 from app.config import Settings
-from app.database import ReaderDep, SessionDep, SessionFactory, after_commit, open_session
+from app.database import SessionDep, SessionFactory, after_commit
 from app.kit import database_errors
 from app.kit.problems import add_problem_handlers
 from tests.conftest import client_of
@@ -85,104 +82,6 @@ class TestTransaction:
 
         assert await stored(session_factory) == []
         assert numbers.state.called == []
-
-
-class TestReader:
-    async def test_rows(self, numbers: FastAPI) -> None:
-        @numbers.get("/numbers", operation_id="list")
-        async def get_all(reader: ReaderDep) -> tuple[list[dict[str, int]], dict[str, int] | None]:
-            statement = select(column("n", Integer)).select_from(text("numbers")).order_by("n")
-            more = statement.where(column("n") > bindparam("least"))
-            return await reader.all(statement), await reader.first(more, least=7)
-
-        async with client_of(numbers) as client:
-            for n in (8, 7):
-                await client.post(f"/numbers/{n}")
-            response = await client.get("/numbers")
-
-        assert response.json() == [[{"n": 7}, {"n": 8}], {"n": 8}]
-
-    async def test_no_changes(self, numbers: FastAPI) -> None:
-        @numbers.get("/delete", operation_id="delete")
-        async def delete_all(reader: ReaderDep) -> None:
-            await reader.all(delete(table("numbers")))  # type: ignore[arg-type]
-
-        async with client_of(numbers) as client:
-            with pytest.raises(TypeError, match="SessionDep"):
-                await client.get("/delete")
-
-
-class TestStream:
-    @pytest.fixture
-    async def rows(self, numbers: FastAPI) -> AsyncIterator[AsyncClient]:
-        @numbers.get("/right", operation_id="right")
-        async def right(request: Request) -> StreamingResponse:
-            async def lines() -> AsyncIterator[str]:
-                async with open_session(request.app) as session:
-                    async for (n,) in await session.stream(text("SELECT generate_series(1, 3)")):
-                        yield f"{n}\n"
-
-            return StreamingResponse(lines())
-
-        @numbers.get("/wrong/session", operation_id="wrong_session")
-        async def wrong_session(session: SessionDep) -> StreamingResponse:
-            async def lines() -> AsyncIterator[str]:
-                yield str(await session.scalar(text("SELECT 1")))
-
-            return StreamingResponse(lines())
-
-        @numbers.get("/wrong/reader", operation_id="wrong_reader")
-        async def wrong_reader(reader: ReaderDep) -> StreamingResponse:
-            async def lines() -> AsyncIterator[str]:
-                yield str(await reader.all(select(literal(1))))
-
-            return StreamingResponse(lines())
-
-        async with client_of(numbers) as client:
-            yield client
-
-    async def test_rows(self, rows: AsyncClient) -> None:
-        assert (await rows.get("/right")).text == "1\n2\n3\n"
-
-    async def test_client_disconnects(
-        self, numbers: FastAPI, session_factory: SessionFactory
-    ) -> None:
-        pool = session_factory.kw["bind"].pool
-        before = pool.checkedout()
-        started, used = asyncio.Event(), []
-
-        @numbers.get("/endless", operation_id="endless")
-        async def endless(request: Request) -> StreamingResponse:
-            async def lines() -> AsyncIterator[str]:
-                async with open_session(request.app) as session:
-                    while True:
-                        yield str(await session.scalar(text("SELECT 1")))
-                        used.append(pool.checkedout())
-
-            return StreamingResponse(lines())
-
-        async def receive() -> Message:
-            await started.wait()
-            return {"type": "http.disconnect"}
-
-        async def send(message: Message) -> None:
-            if message.get("body"):
-                started.set()
-
-        scope = {"type": "http", "method": "GET", "path": "/endless", "headers": []}
-        async with asyncio.timeout(10):
-            await numbers(scope | {"query_string": b""}, receive, send)
-
-        assert max(used) == before + 1
-        assert pool.checkedout() == before
-
-    @pytest.mark.parametrize(
-        ("path", "message"),
-        [("/wrong/session", "permanently closed"), ("/wrong/reader", "open_session")],
-    )
-    async def test_session_of_the_request(self, rows: AsyncClient, path: str, message: str) -> None:
-        with pytest.raises(Exception, match=message):
-            await rows.get(path)
 
 
 class TestConflict:

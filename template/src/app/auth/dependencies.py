@@ -11,9 +11,10 @@ from app.auth.exceptions import NotAuthenticated, SuperuserRequired, UserNotFoun
 from app.auth.service import UserService
 from app.auth.sessions import SessionService
 from app.auth.tokens import read_access_token
-from app.database import ReaderDep, SessionDep
+from app.database import SessionDep
 from app.kit.problems import raises
 from app.kit.state import SettingsDep
+from app.reader import ReaderDep
 
 # A relative URL, so that the Authorize button works behind a proxy that adds a prefix.
 bearer = OAuth2PasswordBearer(tokenUrl="api/v1/auth/token", auto_error=False)

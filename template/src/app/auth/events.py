@@ -12,9 +12,10 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.auth import models, schemas
-from app.database import SessionDep, fetch_page
+from app.database import SessionDep
 from app.kit.pagination import Page, PageParams
 from app.kit.rate_limit import client_address, client_network
+from app.reader import fetch_page
 
 log = structlog.stdlib.get_logger(__name__)
 

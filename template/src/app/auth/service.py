@@ -21,9 +21,9 @@ from app.auth.passwords import hash_password, require_strong, verify_password
 from app.auth.sessions import SessionService
 from app.auth.tokens import MailToken, Purpose, fingerprint, read_mail_token
 from app.config import Settings
-from app.database import fetch_page
 from app.kit.pagination import Page, PageParams
 from app.kit.problems import Problem
+from app.reader import fetch_page
 
 USERS = select(
     models.User.__table__, models.User.email_verified_at.is_not(None).label("email_verified")
