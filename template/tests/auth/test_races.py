@@ -33,7 +33,7 @@ async def test_two_refreshes(committing: AsyncClient, committed_user: User) -> N
 async def test_refresh_and_sign_out(
     committing: AsyncClient, committed_user: User, everywhere: bool
 ) -> None:
-    for _ in range(10):
+    for _ in range(6):
         pair = (await sign_in(committing, committed_user.email)).json()
         if everywhere:
             header = bearer(pair["access_token"])
@@ -54,7 +54,7 @@ async def test_sign_in_and_change_of_password(
     committing: AsyncClient, committed_user: User
 ) -> None:
     both = ["correct horse battery", "a brand new secret"]
-    for number in range(10):
+    for number in range(6):
         old, new = both[number % 2], both[(number + 1) % 2]
         pair = (await sign_in(committing, committed_user.email, old)).json()
         change = committing.put(

@@ -25,7 +25,7 @@ def bare_app() -> FastAPI:
 
 
 async def test_unready_first_and_stopped_later(bare_app: FastAPI, received: list[int]) -> None:
-    async with graceful_shutdown(bare_app, 0.2):
+    async with asyncio.timeout(10), graceful_shutdown(bare_app, 0.05):
         check = bare_app.state.readiness_checks["server"]
         await check()
 
@@ -34,7 +34,8 @@ async def test_unready_first_and_stopped_later(bare_app: FastAPI, received: list
         with pytest.raises(RuntimeError, match="shutting down"):
             await check()
         assert received == []
-        await asyncio.sleep(0.4)
+        while not received:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
         assert received == [signal.SIGTERM]
 
 
