@@ -42,7 +42,10 @@ async def test_not_ready(
     app: FastAPI, monkeypatch: pytest.MonkeyPatch, check: router.Check
 ) -> None:
     monkeypatch.setattr(router, "CHECK_SECONDS", 0.05)
-    monkeypatch.setattr(app.state, "readiness_checks", {"disk": working, "broker": check})
+    for name in list(app.state.readiness_checks):
+        monkeypatch.delitem(app.state.readiness_checks, name)
+    monkeypatch.setitem(app.state.readiness_checks, "disk", working)
+    monkeypatch.setitem(app.state.readiness_checks, "broker", check)
 
     status, body = await get(app, "/health/ready")
 
