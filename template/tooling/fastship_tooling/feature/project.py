@@ -234,6 +234,17 @@ def taken_names() -> set[str]:
     return {path.stem for folder in (SOURCE, TESTS) for path in folder.iterdir()}
 
 
+def migrations_that_drop(tables: list[str]) -> set[Path]:
+    """Return the migrations that drop one of the tables."""
+    calls = [f'op.drop_table("{table}"' for table in tables]
+    found = set()
+    for path in (SOURCE / "migrations/versions").glob("*.py"):
+        upgrade = path.read_text(encoding="utf-8").partition("def downgrade")[0]
+        if any(call in upgrade for call in calls):
+            found.add(path)
+    return found
+
+
 def sync_schema(confirmed: list[str]) -> None:
     """Create and apply the migration.
 
