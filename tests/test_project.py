@@ -170,6 +170,21 @@ def test_wheel_and_version(fresh: Project, variant: Variant) -> None:
     assert ("app/kit/mails/mail.html" in names) is variant.auth
 
 
+@pytest.mark.parametrize("variant", [BARE], ids=str)
+def test_version_of_a_new_commit(fresh: Project) -> None:
+    identity = ["-c", "user.name=Ada", "-c", "user.email=ada@example.com"]
+    for command in ("init -q", "add -A", "commit -qm one"):
+        fresh.run("git", *identity, *command.split())
+    fresh.uv_run("acme-orders", "--version")
+    fresh.run("git", *identity, "commit", "-qm", "two", "--allow-empty")
+
+    # Without --quiet: uv does not build the package again.
+    output = fresh.run("uv", "run", "acme-orders", "--version")
+
+    commit = fresh.run("git", "rev-parse", "--short=9", "HEAD").strip()
+    assert output == f"0.0.1.dev2+g{commit}\n"
+
+
 @pytest.mark.parametrize("variant", [FULL, BARE], ids=str)
 def test_production_environment_has_no_tooling(fresh: Project, tmp_path: Path) -> None:
     environment = fresh.environment | {"UV_PROJECT_ENVIRONMENT": str(tmp_path / "venv")}
