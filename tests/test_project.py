@@ -73,6 +73,8 @@ def test_tests(installed: Project, variant: Variant, note: Note) -> None:
     coverage = re.search(r"Total coverage: ([\d.]+%)", output)
     assert passed, (variant, output)
     assert coverage
+    # The coverage is that of the code of the user.
+    assert not re.search(r"^src/app/(cli|kit|migrations)/", output, re.MULTILINE)
     locked = (installed.path / "uv.lock").read_text()
     note("tests", passed[1])
     note("coverage", coverage[1])
