@@ -23,16 +23,16 @@ def find_domain(name: str) -> Names | None:
     Args:
         name: Plural name.
     """
+    for models in sorted(SOURCE.glob("*/models.py")):
+        for node in ast.walk(ast.parse(models.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ClassDef) and table_name(node) == name:
+                return Names(name, snake(node.name))
     for file in ("models.py", "store.py"):
         path = SOURCE / name / file
         if path.exists():
             for class_ in ast.parse(path.read_text(encoding="utf-8")).body:
                 if isinstance(class_, ast.ClassDef) and snake(class_.name)[:2] == name[:2]:
                     return Names(name, snake(class_.name))
-    for models in sorted(SOURCE.glob("*/models.py")):
-        for node in ast.walk(ast.parse(models.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.ClassDef) and table_name(node) == name:
-                return Names(name, snake(node.name))
     return None
 
 
