@@ -1,5 +1,6 @@
 """The generated clients, used against the running application."""
 
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -33,8 +34,8 @@ assert page.data == [item], page
 print("python:", page.data[0].title)
 """
 IN_TYPESCRIPT = """
-import { authCreateToken, authRegister, itemsCreate, itemsList, type Item } from './clients/typescript/index.js';
-import { client } from './clients/typescript/client.gen.js';
+import { authCreateToken, authRegister, itemsCreate, itemsList, type Item } from 'acme-orders-client';
+import { client } from 'acme-orders-client/client.gen.js';
 
 let token = '';
 client.setConfig({ baseUrl: process.argv[2], auth: () => token });
@@ -45,10 +46,10 @@ token = pair.data.access_token;
 await itemsCreate({ body: { title: 'Buy milk' }, throwOnError: true });
 const page = await itemsList({ throwOnError: true });
 const item: Item = page.data.data[0]!;
-console.log('typescript:', item.title);
+console.log('typescript:', item.title, token);
 """
 WRONG = """
-import { itemsCreate } from './clients/typescript/index.js';
+import { itemsCreate } from 'acme-orders-client';
 await itemsCreate({ body: { titel: 'Buy milk' } });
 """
 TSCONFIG = """{
@@ -75,9 +76,10 @@ def test_generated_clients(fresh: Project, tmp_path: Path) -> None:
     (tools / "use.py").write_text(IN_PYTHON)
     (tools / "use.mts").write_text(IN_TYPESCRIPT)
     (tools / "wrong.mts").write_text(WRONG)
+    npm = ["venv/bin/npm", "install", "--silent"]
     run(tools, fresh, "uv", "venv", "--quiet", "venv")
     run(tools, fresh, "uv", "pip", "install", "--quiet", "--python", "venv", *packages)
-    run(tools, fresh, "venv/bin/npm", "install", "--silent", "typescript@5.9.3", "@types/node@24")
+    run(tools, fresh, *npm, "./clients/typescript", "typescript@5.9.3", "@types/node@24")
     (tools / "samples").mkdir()
     for name, samples in fresh.samples().items():
         (tools / f"samples/{name}.mts").write_text(samples["typescript"])
@@ -91,10 +93,18 @@ def test_generated_clients(fresh: Project, tmp_path: Path) -> None:
 
     with dev(fresh) as app:
         python = run(tools, fresh, "venv/bin/python", "use.py", app.url)
-        typescript = run(tools, fresh, "venv/bin/node", "out/use.mjs", app.url)
+        typescript, token = run(tools, fresh, "venv/bin/node", "out/use.mjs", app.url).rsplit(" ", 1)
+        # The sample of the README, without a compiler.
+        [sample] = re.findall(r"```js\n(.*?)```", (fresh.path / "README.md").read_text(), re.DOTALL)
+        sample = sample.replace("http://127.0.0.1:8000", app.url)
+        sample = f"const accessToken = '{token.strip()}';\n{sample}"
+        sample += "console.log(error ?? data.data[0].title);\n"
+        (tools / "sample.mjs").write_text(sample)
+        plain = run(tools, fresh, "venv/bin/node", "sample.mjs")
 
     assert python == "python: Buy milk\n"
-    assert typescript == "typescript: Buy milk\n"
+    assert typescript == "typescript: Buy milk"
+    assert plain == "Buy milk\n"
 
 
 def run(folder: Path, project: Project, *command: str) -> str:

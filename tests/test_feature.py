@@ -3,11 +3,14 @@
 import re
 import socket
 import time
+from pathlib import Path
 
+import httpx2
 import pytest
 
 from tests.project import Project
-from tests.running import dev
+from tests.running import Running, dev
+from tests.test_migrating import Editor, git, wait_until
 from tests.test_running import ITEMS
 from tests.variants import BARE, FULL, MIXED, Variant
 
@@ -96,38 +99,134 @@ def test_references(fresh: Project) -> None:
     assert left == [theirs]
 
 
+DOMAINS = [
+    "products title:str price:decimal:sort,filter --superuser --public",
+    "tags name:str:unique",
+    "posts date:date title:str type:enum[news,note]:filter=note tags:many[tags] --public",
+    "customers name:str:unique",
+    "invoices number:str:unique status:enum[draft,sent,paid]:filter=draft customer:ref[customers]:filter"
+    " tags:many[tags] due_on:date?:filter",
+    "invoice_lines invoice:ref[invoices]:filter product:ref[products]? total:decimal",
+]
+EXPORT = '''
+@router.get("/export", summary="Export invoices")
+async def export_invoices(request: Request, invoices: Invoices) -> StreamingResponse:
+    """Return all invoices of the user as CSV."""
+    statement = select(models.Invoice).where(models.Invoice.owner_id == invoices.owner.id)
+
+    async def lines() -> AsyncIterator[str]:
+        async with open_session(request.app) as session:
+            async for invoice in await session.stream_scalars(statement):
+                yield f"{invoice.number},{invoice.status}\\n"
+
+    return StreamingResponse(lines(), media_type="text/csv")
+
+
+'''
+EXPORT_IMPORTS = """from collections.abc import AsyncIterator
+from fastapi import Request
+from fastapi.responses import StreamingResponse
+from sqlalchemy import select
+from app.database import open_session
+from app.invoices import models
+"""
+OUTBOX_TEST = """from httpx2 import AsyncClient
+
+from tests.auth.fixtures import Outbox
+
+
+async def test_outbox(anonymous: AsyncClient, outbox: Outbox) -> None:
+    body = {"email": "grace@example.com", "password": "correct horse battery"}
+    await anonymous.post("/api/v1/auth/register", json=body)
+
+    assert outbox.to("grace@example.com")
+"""
+
+
+def edit(path: Path, old: str, new: str) -> None:
+    """Replace a text that occurs once."""
+    text = path.read_text()
+    assert text.count(old) == 1
+    path.write_text(text.replace(old, new))
+
+
 @full
 def test_product(fresh: Project) -> None:
-    """Domains that depend on each other, with all kinds of access."""
-    domains = [
-        "products title:str price:decimal:sort,filter --superuser --public",
-        "tags name:str:unique",
-        "posts date:date title:str type:enum[news,note]:filter=note tags:many[tags] --public",
-        "rates value:decimal product:ref[products] --superuser",
-        "invoices number:str:unique product:ref[products]:filter tags:many[tags] due_on:date?:filter",
-    ]
-    for domain in domains:
+    """Build a product by commands and edits, attack it as another user, and switch branches."""
+    for domain in DOMAINS:
         fresh.uv_run("acme-orders", "feature", "new", *domain.split())
-    fresh.uv_run("acme-orders", "lint")
-    folders = [f"tests/{domain.split()[0]}" for domain in domains]
-    tests = fresh.uv_run("pytest", "-q", *folders, "tests/test_main.py", "tests/test_migrations.py")
-    assert "failed" not in tests
+    invoices = fresh.path / "src/app/invoices"
+    router = invoices / "router.py"
+    edit(router, '@router.get("/{invoice_id}"', EXPORT.lstrip() + '@router.get("/{invoice_id}"')
+    router.write_text(EXPORT_IMPORTS + router.read_text())
+    (fresh.path / "tests/invoices/test_outbox.py").write_text(OUTBOX_TEST)
+    fresh.uv_run("ruff", "check", "--quiet", "--fix", "src")
+    git(fresh, "init", "-q")
+    git(fresh, "add", "-A")
+    git(fresh, "commit", "-qm", "Start")
 
     with dev(fresh) as app:
-        ada, eve = [app.signed_in(f"{n}@example.com", register=True) for n in ("ada", "eve")]
-        tag, theirs = [
-            user.post("/api/v1/tags", json={"name": "new"}).json() for user in (ada, eve)
-        ]
-        body = {"title": "First", "date": "2026-05-17", "tag_ids": [tag["id"]]}
-        post = ada.post("/api/v1/posts", json=body).json()
-        url = f"/api/v1/posts/{post['id']}"
-        foreign = ada.patch(url, json={"tag_ids": [theirs["id"]]})
-        again = ada.post("/api/v1/tags", json={"name": "new"})
-        public = app.client().get("/api/v1/posts", params={"type": "note"}).json()["data"]
-        changed = eve.patch(url, json={"title": "Second"})
-        refused = ada.post("/api/v1/products", json={"title": "Chair", "price": "1"})
-        removed = ada.delete(f"/api/v1/tags/{tag['id']}")
-        left = app.client().get(url).json()
+        editor = Editor(fresh, app)
+        ada, eve = editor.client, app.signed_in("eve@example.com", register=True)
+        attack_posts(app, ada, eve)
+        attack_invoices(ada, eve)
+
+        # A column exists on one branch only.
+        common = fields(ada)
+        git(fresh, "switch", "-qc", "paid")
+        editor.models = invoices / "models.py"
+        edit(invoices / "schemas.py", UPDATED, PAID_ON + UPDATED)
+        due = "    due_on: Mapped[date | None]\n"
+        editor.edit(due, due + "    paid_on: Mapped[date | None]\n", expect="created and applied")
+        wait_until(lambda: fields(ada) == common | {"paid_on"}, "column in the API")
+        editor.commit()
+        git(fresh, "switch", "-q", "-")
+        wait_until(lambda: fields(ada) == common, "code of the branch")
+        git(fresh, "switch", "-q", "-")
+        wait_until(lambda: fields(ada) == common | {"paid_on"}, "code of the branch")
+
+        # The table of a committed domain is dropped by a migration.
+        output = fresh.uv_run("acme-orders", "feature", "remove", "posts", "--yes")
+        assert "Commit the new migration with the code." in output
+        wait_until(lambda: ada.get("/api/v1/posts").status_code == 404, "removal")
+        assert fields(ada) == common | {"paid_on"}
+    assert "reverted, because its file is gone: add paid_on to invoices" in app.output
+    assert any(name.startswith("drop_post") for name in editor.migrations())
+
+    editor.commit()
+    fresh.uv_run("acme-orders", "lint")
+    tests = fresh.uv_run("pytest", "-q", "tests/invoices", "tests/test_migrations.py")
+    assert "failed" not in tests
+    fresh.uv_run("acme-orders", "client", "generate", "python")
+    fresh.uv_run("acme-orders", "docs", "build")
+    assert "Invoices" in (fresh.path / "site/api/invoices/index.html").read_text()
+
+
+UPDATED = """    created_at: datetime = Field(description="Creation time (UTC).")
+"""
+PAID_ON = """    paid_on: date | None = Field(description="Date of the payment.", examples=["2026-05-17"])
+"""
+
+
+def fields(client: httpx2.Client) -> set[str]:
+    """Return the fields of an invoice, or none while `dev` restarts."""
+    response = client.get("/api/v1/invoices")
+    return set(response.json()["data"][0]) if response.is_success else set()
+
+
+def attack_posts(app: Running, ada: httpx2.Client, eve: httpx2.Client) -> None:
+    """Call endpoints that everyone can read."""
+    tag, theirs = [user.post("/api/v1/tags", json={"name": "new"}).json() for user in (ada, eve)]
+    body = {"title": "First", "date": "2026-05-17", "tag_ids": [tag["id"]]}
+    post = ada.post("/api/v1/posts", json=body).json()
+    url = f"/api/v1/posts/{post['id']}"
+    foreign = ada.patch(url, json={"tag_ids": [theirs["id"]]})
+    again = ada.post("/api/v1/tags", json={"name": "new"})
+    public = app.client().get("/api/v1/posts", params={"type": "note"}).json()["data"]
+    changed = eve.patch(url, json={"title": "Second"})
+    refused = ada.post("/api/v1/products", json={"title": "Chair", "price": "1"})
+    removed = ada.delete(f"/api/v1/tags/{tag['id']}")
+    left = app.client().get(url).json()
 
     assert (foreign.status_code, foreign.json()["errors"][0]["pointer"]) == (422, "/tag_ids")
     assert (again.status_code, again.json()["errors"][0]["pointer"]) == (409, "/name")
@@ -135,6 +234,42 @@ def test_product(fresh: Project) -> None:
     assert (changed.status_code, refused.status_code) == (404, 403)
     assert removed.status_code == 204
     assert left["tag_ids"] == []
+
+
+def attack_invoices(ada: httpx2.Client, eve: httpx2.Client) -> None:
+    """Call endpoints with references to records of another user."""
+    customers, invoices, tags = "/api/v1/customers", "/api/v1/invoices", "/api/v1/tags"
+    tag = ada.post(tags, json={"name": "urgent"}).raise_for_status().json()["id"]
+    customer, own = [user.post(customers, json={"name": "A"}).json()["id"] for user in (ada, eve)]
+    body = {"number": "1", "customer_id": customer, "tag_ids": [tag]}
+    invoice = ada.post(invoices, json=body).raise_for_status().json()
+    # Numbers are unique for each user.
+    mine = eve.post(invoices, json={"number": "1", "customer_id": own}).raise_for_status().json()
+    url, its_url = f"{invoices}/{invoice['id']}", f"{invoices}/{mine['id']}"
+    line = {"total": "9.90", "invoice_id": invoice["id"]}
+
+    rejected = [
+        eve.post(invoices, json=body | {"number": "2", "tag_ids": []}),
+        eve.post(invoices, json=body | {"number": "2", "customer_id": own}),
+        eve.patch(its_url, json={"customer_id": customer}),
+        eve.patch(its_url, json={"tag_ids": [tag]}),
+        eve.post("/api/v1/invoice-lines", json=line),
+        ada.patch(url, json={"status": "lost"}),
+    ]
+    hidden = [eve.get(url), eve.patch(url, json={"status": "paid"}), eve.delete(url)]
+    found = eve.get(invoices, params={"customer_id": customer}).json()["data"]
+    created = ada.post("/api/v1/invoice-lines", json=line)
+    conflicts = [ada.delete(f"{customers}/{customer}"), ada.delete(url)]
+    exports = [user.get(f"{invoices}/export").text for user in (ada, eve)]
+    sent = ada.patch(url, json={"status": "sent"}).json()
+
+    assert [response.status_code for response in rejected] == [422] * 6
+    assert [response.status_code for response in hidden] == [404] * 3
+    assert found == []
+    assert created.status_code == 201
+    assert [response.status_code for response in conflicts] == [409] * 2
+    assert exports == ["1,draft\n"] * 2
+    assert (sent["status"], sent["tag_ids"]) == ("sent", [tag])
 
 
 def test_project_without_the_example(fresh: Project, variant: Variant) -> None:

@@ -73,6 +73,8 @@ def test_tests(installed: Project, variant: Variant, note: Note) -> None:
     coverage = re.search(r"Total coverage: ([\d.]+%)", output)
     assert passed, (variant, output)
     assert coverage
+    # The coverage is that of the code of the user.
+    assert not re.search(r"^src/app/(cli|kit|migrations)/", output, re.MULTILINE)
     locked = (installed.path / "uv.lock").read_text()
     note("tests", passed[1])
     note("coverage", coverage[1])
@@ -168,6 +170,21 @@ def test_wheel_and_version(fresh: Project, variant: Variant) -> None:
     assert {name.partition("/")[0] for name in names} == {"app", metadata.partition("/")[0]}
     assert "fastship" not in requirements
     assert ("app/kit/mails/mail.html" in names) is variant.auth
+
+
+@pytest.mark.parametrize("variant", [BARE], ids=str)
+def test_version_of_a_new_commit(fresh: Project) -> None:
+    identity = ["-c", "user.name=Ada", "-c", "user.email=ada@example.com"]
+    for command in ("init -q", "add -A", "commit -qm one"):
+        fresh.run("git", *identity, *command.split())
+    fresh.uv_run("acme-orders", "--version")
+    fresh.run("git", *identity, "commit", "-qm", "two", "--allow-empty")
+
+    # Without --quiet: uv does not build the package again.
+    output = fresh.run("uv", "run", "acme-orders", "--version")
+
+    commit = fresh.run("git", "rev-parse", "--short=9", "HEAD").strip()
+    assert output == f"0.0.1.dev2+g{commit}\n"
 
 
 @pytest.mark.parametrize("variant", [FULL, BARE], ids=str)

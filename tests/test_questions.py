@@ -18,6 +18,8 @@ from tests.conftest import ROOT
 from tests.project import Project
 from tests.variants import FULL
 
+MAX_WIDTH = 125
+"""Columns of a message, including the name of the question."""
 PROGRAMS = {
     "app",
     "bash",
@@ -56,17 +58,19 @@ class TestInvalidAnswer:
             ("project_name", 'Say "hi"', "without quotation marks"),
             ("project_name", "a\nb", "Use one line"),
             ("project_name", "{{ 7 * 7 }}", "braces"),
-            ("project_slug", "class", "class is the name of a Python keyword"),
-            ("project_slug", "app", "app is the name of"),
-            ("project_slug", "fastapi", "fastapi is the name of"),
+            ("project_slug", "class", "class is a keyword"),
+            ("project_slug", "app", "app is a"),
+            ("project_slug", "fastapi", "fastapi is a"),
             ("project_slug", "my app", "lower-case letters"),
-            ("project_slug", "1st", "lower-case letters"),
-            ("project_slug", "Ünï", "lower-case letters"),
-            ("project_slug", "-x", "lower-case letters"),
+            ("project_slug", "1st", "Start with a lower-case letter."),
+            ("project_slug", "Ünï", "Start with a lower-case letter."),
+            ("project_slug", "-x", "Start with a lower-case letter."),
+            ("project_slug", "mkdocs-material-extensions", "Choose another."),
             ("project_slug", "x" * 51, "at most 50 characters"),
             ("project_description", 'the "best"', "without quotation marks"),
             ("project_description", "x" * 201, "at most 200"),
             ("author_name", "", "1 to 100 characters"),
+            ("author_name", "<Ada>", "without quotation marks"),
             ("author_email", "ada", "not a valid email address"),
             ("author_email", "ada@localhost", "not a valid email address"),
             ("github_owner", "-acme", "at most 39 letters"),
@@ -80,6 +84,8 @@ class TestInvalidAnswer:
 
         assert message in str(caught.value)
         assert question in str(caught.value)
+        # While Copier asks, it shows one line, which a terminal cuts.
+        assert len(str(caught.value)) <= MAX_WIDTH
         assert not (tmp_path / "new").exists()
 
     def test_accounts_without_database(self, tmp_path: Path) -> None:

@@ -114,7 +114,7 @@ class TestCommands:
 
         generate(folder / "new")
 
-        [(name, *command)] = commands
+        name, *command = commands[0]
         assert name == language
         assert tool in command
         assert str(folder / f"new{suffix}") in command

@@ -126,17 +126,39 @@ class TestTest:
 
         assert modules == [("pytest", *arguments)]
 
-    def test_watch(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        watched = []
-        monkeypatch.setattr(
-            watchfiles,
-            "run_process",
-            lambda *paths, target, **_: watched.append((paths, target.split(" -m ")[1])),
+    def test_watch(self, monkeypatch: pytest.MonkeyPatch, modules: list[tuple[str, ...]]) -> None:
+        change = {(watchfiles.Change.modified, "src/app/main.py")}
+        results: list[set[Any]] = [set(), set(), change, set()]
+        monkeypatch.setattr(watchfiles, "watch", lambda *_, **__: iter(results))
+
+        result = runner.invoke(app, ["test", "--watch", "-k", "items"])
+
+        assert result.exit_code == 0, result.output
+        assert modules == [("pytest", "--failed-first", "-k", "items")] * 2
+
+    def test_watch_after_usage_error(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        # Pytest returns the same code if conftest.py cannot be imported.
+        codes = iter([1, checks.USAGE_ERROR, 0])
+        change = {(watchfiles.Change.modified, "tests/conftest.py")}
+        results = iter([set(), change, change])
+        monkeypatch.setattr(watchfiles, "watch", lambda *_, **__: results)
+        monkeypatch.setattr(checks, "run_module", lambda *_: next(codes))
+
+        assert runner.invoke(app, ["test", "--watch"]).exit_code == 0
+        assert list(codes) == []
+
+    @pytest.mark.parametrize("argument", ["--nope", "tests/nothing"])
+    def test_watch_with_invalid_argument(self, argument: str) -> None:
+        done = subprocess.run(
+            [sys.executable, "-m", "app.cli", "test", "--watch", argument],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
         )
 
-        runner.invoke(app, ["test", "--watch", "-k", "items"])
-
-        assert watched == [(("src", "tests"), "pytest --failed-first -k items")]
+        assert done.returncode == checks.USAGE_ERROR
+        assert argument in done.stderr
 
     def test_exit_code(self) -> None:
         assert checks.run_module("pytest", "--version") == 0
@@ -199,7 +221,18 @@ class TestLock:
         checks.REQUIREMENTS.write_text("fastapi==0\n")
         outdated = runner.invoke(app, ["lock", "--check"])
 
-        assert (missing.exit_code, current.exit_code, outdated.exit_code) == (1, 0, 1)
-        assert "is outdated. Update them: uv run acme-orders lock" in " ".join(
-            missing.stderr.split()
+        assert (missing.exit_code, current.exit_code, outdated.exit_code) == (0, 0, 1)
+        assert "is outdated. Update it: uv run acme-orders lock" in " ".join(
+            outdated.stderr.split()
         )
+
+    def test_check_without_lock_file(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def run(command: list[str], **_: object) -> subprocess.CompletedProcess[str]:
+            return subprocess.CompletedProcess(command, 2, "", "error: Unable to find lockfile")
+
+        monkeypatch.setattr(subprocess, "run", run)
+
+        result = runner.invoke(app, ["lock", "--check"])
+
+        assert result.exit_code == 1
+        assert "uv.lock is missing or outdated." in result.stderr

@@ -4,6 +4,7 @@ import pytest
 from fastship_tooling.deploy import image, preparation, server
 from fastship_tooling.docker import DockerError
 from fastship_tooling.project import HAS_DATABASE
+from fastship_tooling.version import current_version
 from typer.testing import CliRunner
 
 from app.cli.main import app
@@ -241,6 +242,8 @@ class TestImage:
 
         assert image.build(docker) == f"{SLUG}:next"
         assert docker.commands[0][0] == "build"
+        # The version of the commit, not that of an earlier installation.
+        assert f"VERSION={current_version()}" in docker.commands[0]
 
     @pytest.mark.parametrize(
         ("free", "message"), [("1000000", "has only 1 MB left"), ("", "The image does not run")]

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 from fastship_tooling.docs import commands
+from fastship_tooling.version import current_version
 from typer.testing import CliRunner
 
 from app.cli.main import app
-from app.config import VERSION
 from tests.tooling.conftest import Git
 
 runner = CliRunner()
@@ -108,7 +108,7 @@ class TestDeploy:
         result = runner.invoke(app, ["docs", "deploy"])
 
         assert result.exit_code == 0, result.output
-        version = ".".join(VERSION.split(".")[:2])
+        version = ".".join(current_version().split(".")[:2])
         assert f"Published {version} to origin/gh-pages." in result.stdout
         assert (folder / "index.html").read_text() == version
         assert self.branch(folder / "remote") == self.branch(folder / ".git")

@@ -120,7 +120,35 @@ class TestRemove:
         assert confirmed.exit_code == 0, confirmed.output
         assert "Removed the domain parcels." in confirmed.stdout
         assert "These pages still mention it. Edit them:\n  README.md\n" in confirmed.stdout
+        assert "migration" not in confirmed.stdout
         assert not (project / "src/app/parcels").exists()
+
+    def test_committed_domain(self, project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        new("parcels")
+        versions = project / "src/app/migrations/versions"
+        versions.mkdir(parents=True, exist_ok=True)
+        migration = """
+def upgrade() -> None:
+    op.{}("parcels")
+
+
+def downgrade() -> None:
+    op.{}("parcels")
+"""
+        create_table, drop_table = "create_table", "drop_table"
+        (versions / "created.py").write_text(migration.format(create_table, drop_table))
+
+        def write(_: list[str]) -> None:
+            (versions / "dropped.py").write_text(migration.format(drop_table, create_table))
+
+        monkeypatch.setattr(create, "sync_schema", write)
+
+        result = runner.invoke(app, ["feature", "remove", "parcels", "--yes"])
+
+        advice = (
+            "Commit the new migration with the code. In production, it deletes all stored parcels."
+        )
+        assert (advice in result.stdout) is HAS_DATABASE
 
     def test_unknown_domain(self, project: Path) -> None:
         result = runner.invoke(app, ["feature", "remove", "parcels", "--yes"])

@@ -29,6 +29,16 @@ class TestFindDomain:
 
         assert domains.find_domain("order_lines") == Names("order_lines", "order_line")
 
+    def test_domain_with_links(self, project: Path) -> None:
+        code = (
+            'class OrderTag(Base):\n    __tablename__ = "order_tags"\n\n\n'
+            'class Order(Entity):\n    __tablename__ = "orders"\n'
+        )
+        (project / "src/app/orders").mkdir()
+        (project / "src/app/orders/models.py").write_text(code)
+
+        assert domains.find_domain("orders") == Names("orders", "order")
+
     def test_table_of_another_domain(self, project: Path) -> None:
         (project / "src/app/billing").mkdir()
         code = 'class CreditNote(Entity):\n    """Text."""\n    __tablename__ = "credit_notes"\n'

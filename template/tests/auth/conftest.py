@@ -1,6 +1,4 @@
-import re
 from collections.abc import AsyncIterator, Iterator
-from email.message import EmailMessage
 
 import pytest
 from fastapi import FastAPI
@@ -10,41 +8,16 @@ from limits.aio.strategies import MovingWindowRateLimiter
 from sqlalchemy import delete
 
 from app.auth.models import User
-from app.config import MailSettings, Settings
+from app.config import Settings
 from app.database import SessionFactory
-from app.kit import mail
 from tests.auth.factories import create_user
+from tests.auth.fixtures import Outbox
 from tests.conftest import client_of
 
 
-class Outbox(list[EmailMessage]):
-    """The emails that were sent."""
-
-    def to(self, address: str) -> EmailMessage:
-        """Return the only email to an address."""
-        (message,) = [message for message in self if message["To"] == address]
-        return message
-
-    def token_to(self, address: str) -> str:
-        """Return the token from the link in the only email to an address, and remove the email."""
-        message = self.to(address)
-        self.remove(message)
-        body = message.get_body(("plain",))
-        assert body
-        found = re.search(r"token=([\w.-]+)", body.get_content())
-        assert found
-        return found[1]
-
-
 @pytest.fixture(autouse=True)
-def outbox(monkeypatch: pytest.MonkeyPatch) -> Outbox:
-    sent = Outbox()
-
-    async def deliver(message: EmailMessage, _settings: MailSettings) -> None:
-        sent.append(message)
-
-    monkeypatch.setattr(mail, "deliver", deliver)
-    return sent
+def no_delivery(outbox: Outbox) -> None:
+    """Deliver no emails, also in tests that do not read the outbox."""
 
 
 @pytest.fixture(autouse=True)

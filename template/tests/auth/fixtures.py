@@ -1,6 +1,8 @@
-"""Fixtures for all tests: users and their clients."""
+"""Fixtures for all tests: users, their clients, and the emails that were sent."""
 
+import re
 from collections.abc import AsyncIterator
+from email.message import EmailMessage
 
 import pytest
 from fastapi import FastAPI
@@ -8,9 +10,29 @@ from httpx2 import AsyncClient
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.auth.models import User
-from app.config import Settings
+from app.config import MailSettings, Settings
+from app.kit import mail
 from tests.auth.factories import access_token, create_user
 from tests.conftest import client_of
+
+
+class Outbox(list[EmailMessage]):
+    """The emails that were sent."""
+
+    def to(self, address: str) -> EmailMessage:
+        """Return the only email to an address."""
+        (message,) = [message for message in self if message["To"] == address]
+        return message
+
+    def token_to(self, address: str) -> str:
+        """Return the token from the link in the only email to an address, and remove the email."""
+        message = self.to(address)
+        self.remove(message)
+        body = message.get_body(("plain",))
+        assert body
+        found = re.search(r"token=([\w.-]+)", body.get_content())
+        assert found
+        return found[1]
 
 
 @pytest.fixture
@@ -33,3 +55,15 @@ async def client(
     token = await access_token(session, user, settings)
     async with client_of(app, authorization=f"Bearer {token}") as client:
         yield client
+
+
+@pytest.fixture
+def outbox(monkeypatch: pytest.MonkeyPatch) -> Outbox:
+    """Deliver no emails, and return those that were sent."""
+    sent = Outbox()
+
+    async def deliver(message: EmailMessage, _settings: MailSettings) -> None:
+        sent.append(message)
+
+    monkeypatch.setattr(mail, "deliver", deliver)
+    return sent

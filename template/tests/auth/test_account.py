@@ -6,8 +6,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.auth.models import User
 from app.auth.tokens import Purpose, create_mail_token
 from app.config import Settings
-from tests.auth.conftest import Outbox
 from tests.auth.factories import AUTH, PASSWORD, create_user, refresh, same, sign_in
+from tests.auth.fixtures import Outbox
 
 NEW_PASSWORD = "a brand new secret"
 

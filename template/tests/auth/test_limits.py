@@ -4,8 +4,8 @@ from httpx2 import ASGITransport, AsyncClient
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.auth.models import User
-from tests.auth.conftest import Outbox
 from tests.auth.factories import AUTH, PASSWORD, refresh, sign_in
+from tests.auth.fixtures import Outbox
 
 
 async def test_account_limit_applies_to_the_correct_password(

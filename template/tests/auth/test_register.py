@@ -5,8 +5,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.auth.models import User
 from app.config import Settings
-from tests.auth.conftest import Outbox
 from tests.auth.factories import AUTH, PASSWORD, bearer, same, sign_in
+from tests.auth.fixtures import Outbox
 
 
 async def register(client: AsyncClient, **body: object) -> int:

@@ -13,6 +13,9 @@ from fastship_tooling.project import command_line
 REQUIREMENTS = Path("requirements.txt")
 # Each worker has its own database.
 ON_ALL_CORES = ("-n", "auto", "--dist", "worksteal")
+USAGE_ERROR = 4
+"""Exit code of pytest, for example after an unknown option or a path that does not exist."""
+POLL_MILLISECONDS = 100
 PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True}
 
 
@@ -51,17 +54,29 @@ def run_tests(
 
 
 def watch_tests(options: list[str]) -> None:
-    """Run the tests on each change of the code, until interrupted.
+    """Run the tests now and on each change of the code, until interrupted.
 
     Args:
         options: Arguments for pytest.
+
+    Raises:
+        Exit: The first run was not possible. Pytest has printed the reason.
     """
-    import shlex
+    from watchfiles import PythonFilter, watch
 
-    from watchfiles import PythonFilter, run_process
-
-    command = shlex.join([sys.executable, "-m", "pytest", *options])
-    run_process("src", "tests", target=command, target_type="command", watch_filter=PythonFilter())
+    started = False
+    # The first result is empty. Changes during a run are in the next result.
+    for changes in watch(
+        *("src", "tests"),
+        watch_filter=PythonFilter(),
+        rust_timeout=POLL_MILLISECONDS,
+        yield_on_timeout=True,
+    ):
+        if changes or not started:
+            code = run_module("pytest", *options)
+            if code == USAGE_ERROR and not started:
+                raise typer.Exit(code)
+            started = True
 
 
 def lint(
@@ -92,15 +107,18 @@ def lock(
 ) -> None:
     """Update uv.lock from pyproject.toml, and requirements.txt from uv.lock.
 
+    With --check, requirements.txt may be missing.
+
     Example: lock --check
     """
     export = ["uv", "export", "--quiet", "--no-default-groups", "--no-emit-project", "--no-header"]
     if check:
         export += ["--locked"]
         done = subprocess.run(export, check=False, capture_output=True, text=True)
-        current = REQUIREMENTS.read_text(encoding="utf-8") if REQUIREMENTS.exists() else None
-        if done.returncode or current != done.stdout:
-            fail(f"uv.lock or {REQUIREMENTS} is outdated. Update them: {command_line('lock')}")
+        if done.returncode:
+            fail(f"uv.lock is missing or outdated. Update it: {command_line('lock')}")
+        if REQUIREMENTS.exists() and REQUIREMENTS.read_text(encoding="utf-8") != done.stdout:
+            fail(f"{REQUIREMENTS} is outdated. Update it: {command_line('lock')}")
         return
     for command in (["uv", "lock"], [*export, "--output-file", str(REQUIREMENTS)]):
         if code := subprocess.run(command, check=False).returncode:

@@ -83,17 +83,18 @@ def generate_python(target: Path) -> None:
 
 
 def generate_typescript(target: Path) -> None:
-    """Generate a module without dependencies that uses `fetch`.
+    """Generate an npm package without dependencies that uses `fetch`: JavaScript with types.
 
     Args:
         target: Folder to create.
     """
     from app.config import SLUG
 
+    source = target.with_name("source")
     options = {
         "input": str(openapi.FILE),
-        # With the extension, browsers, bundlers and Node can import it.
-        "output": {"path": target.as_posix(), "module": {"extension": ".js"}},
+        # Node and browsers require the extension.
+        "output": {"path": source.as_posix(), "module": {"extension": ".js"}},
         "plugins": [
             {"name": "@hey-api/client-fetch", "baseUrl": False},
             "@hey-api/typescript",
@@ -103,11 +104,18 @@ def generate_typescript(target: Path) -> None:
     }
     settings = target.with_suffix(".mjs")
     settings.write_text(f"export default {json.dumps(options)};\n")
-    packages = ["--yes", "-p", TYPESCRIPT_GENERATOR, "-p", TYPESCRIPT]
-    run_generator("typescript", *npx(), *packages, "openapi-ts", "-f", str(settings))
-    package = {"name": f"{SLUG}-client", "version": "1.0.0", "private": True, "type": "module"}
-    package["exports"] = "./index.ts"
-    (target / "package.json").write_text(json.dumps(package, indent=2) + "\n")
+    run = [*npx(), "--yes", "-p", TYPESCRIPT_GENERATOR, "-p", TYPESCRIPT]
+    run_generator("typescript", *run, "openapi-ts", "-f", str(settings))
+    # Node executes no TypeScript below node_modules.
+    compiler = ["--target", "es2022", "--module", "nodenext", "--lib", "es2022,dom,dom.iterable"]
+    # Without a package.json, TypeScript would compile to CommonJS.
+    package: dict[str, object] = {"name": f"{SLUG}-client", "version": "1.0.0", "private": True}
+    package |= {"type": "module", "exports": {".": "./index.js", "./*": "./*"}}
+    for folder in (source, target):
+        folder.mkdir(exist_ok=True)
+        (folder / "package.json").write_text(json.dumps(package, indent=2) + "\n")
+    output = ["--declaration", "--strict", "--outDir", str(target)]
+    run_generator("typescript", *run, "tsc", *compiler, *output, str(source / "index.ts"))
 
 
 GENERATORS: dict[str, Callable[[Path], None]] = {

@@ -1,8 +1,9 @@
 """The image of a new version."""
 
-from app.config import SLUG, VERSION
+from app.config import SLUG
 from fastship_tooling.deploy.server import DeployError, step
 from fastship_tooling.docker import Docker, DockerError
+from fastship_tooling.version import current_version
 
 NEXT = f"{SLUG}:next"
 DOCKERFILE = "deploy/Dockerfile.prod"
@@ -23,10 +24,11 @@ def build(engine: Docker) -> str:
         DockerError: The build failed.
         DeployError: The image does not run, or the disk of the server is almost full.
     """
-    with step(f"Building {VERSION}"):
+    version = current_version()
+    with step(f"Building {version}"):
         engine.run(
             *["build", "--progress", "plain", "--file", DOCKERFILE],
-            *["--build-arg", f"VERSION={VERSION}", "--tag", NEXT, "."],
+            *["--build-arg", f"VERSION={version}", "--tag", NEXT, "."],
         )
     if engine.dry_run:
         return NEXT

@@ -68,9 +68,9 @@ def deploy(
 
     Example: docs deploy 1.2 --dry-run
     """
-    from app.config import VERSION
+    from fastship_tooling.version import current_version
 
-    name = version or ".".join(VERSION.split(".")[:2])
+    name = version or ".".join(current_version().split(".")[:2])
     # Include the versions that others have published.
     subprocess.run(
         ["git", "fetch", "--quiet", remote, f"{BRANCH}:{BRANCH}"], check=False, capture_output=True

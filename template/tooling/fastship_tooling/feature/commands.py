@@ -6,6 +6,7 @@ import typer
 
 from app.cli.console import console
 from fastship_tooling.confirmation import confirm
+from fastship_tooling.project import command_line
 
 app = typer.Typer(help="Create and remove domains.", no_args_is_help=True)
 
@@ -63,16 +64,31 @@ def remove(
     Example: feature remove items
     """
     from fastship_tooling.feature import create as domains
-    from fastship_tooling.feature.project import files_of, get_domain, mentions_of
+    from fastship_tooling.feature.project import (
+        files_of,
+        get_domain,
+        mentions_of,
+        migrations_that_drop,
+        tables_of,
+    )
 
     names = get_domain(name)
     if not yes:
         for path in files_of(names):
             console.print(f"  {path.as_posix()}", markup=False)
     confirm(f"Delete these files and all stored {name}?", yes=yes)
+    tables = tables_of(names)
+    before = migrations_that_drop(tables)
     with console.status(f"Removing {name} ..."):
         domains.remove(names)
     console.print(f"Removed the domain {name}.")
+    # If its table was never committed, its migration is gone.
+    if migrations_that_drop(tables) - before:
+        console.print(
+            f"Commit the new migration with the code. In production, it deletes all stored {name}. To keep a "
+            f"copy, run this before you deploy it: {command_line('db backup --production')}",
+            soft_wrap=True,
+        )
     if mentions := mentions_of(names):
         console.print("These pages still mention it. Edit them:")
         for path in mentions:

@@ -134,6 +134,11 @@ class Field:
         return options if self.many else f"{options}, examples=[{self.kind.examples[example]!r}]"
 
     @property
+    def empty_links(self) -> str:
+        """Entry of a dictionary, with the empty list of the links."""
+        return f'"{self._stem}_links": []'
+
+    @property
     def column(self) -> str:
         """Code in the model."""
         if self.many:

@@ -23,16 +23,16 @@ def find_domain(name: str) -> Names | None:
     Args:
         name: Plural name.
     """
+    for models in sorted(SOURCE.glob("*/models.py")):
+        for node in ast.walk(ast.parse(models.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ClassDef) and table_name(node) == name:
+                return Names(name, snake(node.name))
     for file in ("models.py", "store.py"):
         path = SOURCE / name / file
         if path.exists():
             for class_ in ast.parse(path.read_text(encoding="utf-8")).body:
                 if isinstance(class_, ast.ClassDef) and snake(class_.name)[:2] == name[:2]:
                     return Names(name, snake(class_.name))
-    for models in sorted(SOURCE.glob("*/models.py")):
-        for node in ast.walk(ast.parse(models.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.ClassDef) and table_name(node) == name:
-                return Names(name, snake(node.name))
     return None
 
 
@@ -232,6 +232,17 @@ def _without(text: str, places: list[tuple[int, int]]) -> str:
 def taken_names() -> set[str]:
     """Return the names of the modules and folders, which a new domain must not have."""
     return {path.stem for folder in (SOURCE, TESTS) for path in folder.iterdir()}
+
+
+def migrations_that_drop(tables: list[str]) -> set[Path]:
+    """Return the migrations that drop one of the tables."""
+    calls = [f'op.drop_table("{table}"' for table in tables]
+    found = set()
+    for path in (SOURCE / "migrations/versions").glob("*.py"):
+        upgrade = path.read_text(encoding="utf-8").partition("def downgrade")[0]
+        if any(call in upgrade for call in calls):
+            found.add(path)
+    return found
 
 
 def sync_schema(confirmed: list[str]) -> None:
