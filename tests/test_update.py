@@ -1,5 +1,7 @@
 """`copier update` keeps the edits of the user and merges the changes of the template."""
 
+import itertools
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -9,6 +11,7 @@ from copier import run_copy, run_update
 
 from tests.conftest import ANSWERS, ROOT
 from tests.project import Project
+from tests.running import dev, free_port
 
 
 def git(folder: Path, *arguments: str) -> str:
@@ -68,7 +71,7 @@ def project(template: Path, tmp_path: Path) -> Path:
 
 
 def update(project: Path, **answers: object) -> None:
-    run_update(project, data=answers, defaults=True, overwrite=True, quiet=True)
+    run_update(project, data=answers, defaults=True, overwrite=True)
     status = git(project, "status", "--porcelain").splitlines()
     assert [line for line in status if line.startswith("UU") or line.endswith(".rej")] == []
 
@@ -127,15 +130,24 @@ def test_migrations(template: Path, project: Path) -> None:
     assert [path.name for path in versions.iterdir()] == ["0002_mine.py"]
 
 
-def checks_pass(project: Path, shared: dict[str, str], *, migrate: bool = False) -> None:
-    """Run the commands that a user runs after an update."""
+def checks_pass(project: Path, shared: dict[str, str], *tests: str, migrate: bool = False) -> None:
+    """Run the commands that a user runs after an update.
+
+    Args:
+        project: Folder of the project.
+        shared: Environment variables.
+        tests: Tests to run; by default all.
+        migrate: Whether the models have changed.
+    """
     updated = Project(project, shared)
     updated.run("uv", "lock", "--quiet")
     if migrate:
         updated.uv_run("acme-orders", "db", "revision", "update from the template")
     updated.uv_run("acme-orders", "openapi")
     updated.uv_run("acme-orders", "lint")
-    updated.uv_run("pytest", "-q", "-x")
+    updated.uv_run("pytest", "-q", "-x", *tests)
+    with dev(updated):
+        pass
     updated.remove_database()
 
 
@@ -200,34 +212,106 @@ def test_edited_project(
     checks_pass(folder, environment)
 
 
+STATUS = "status:enum[draft,sent]"
+AGAIN = {
+    "auth": ("number:str:unique", STATUS),
+    "database": ("number:str", STATUS),  # rows in memory cannot be unique
+}
+"""Features without which a domain does not work, and its fields without the feature."""
+
+
+def reports_leftovers(project: Project) -> None:
+    """Check that the commands name the files of the domain that use removed code, and what to do."""
+    output = project.uv_run("acme-orders", "doctor", check=False)
+    assert "  src/app/shipments/dependencies.py: app." in output
+    assert "uv run acme-orders feature new shipments FIELD:TYPE ... --again" in output
+    assert "git diff HEAD -- src/app/items tests/items" in output
+    arguments = ["uv", "run", "--quiet", "acme-orders", "dev", "--port", str(free_port())]
+    with subprocess.Popen(
+        arguments, cwd=project.path, env=project.env, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stderr
+        error = itertools.takewhile(lambda line: "Nothing is running" not in line, process.stderr)
+        lines = "".join(error)
+        process.terminate()
+    assert "  src/app/shipments/dependencies.py: app." in lines
+    assert "Traceback" not in lines
+
+
+def create_again(project: Project, *fields: str) -> None:
+    project.uv_run("acme-orders", "feature", "new", "shipments", *fields, "--again")
+    # Other checks fail, since the data was deleted.
+    output = project.uv_run("acme-orders", "doctor", check=False)
+    assert "all modules that the code imports exist" in output
+
+
 @pytest.mark.parametrize("feature", ["database", "redis", "auth", "docs"])
 def test_feature_of_an_edited_project(
-    feature: str, template: Path, tmp_path: Path, environment: dict[str, str]
+    feature: str,
+    template: Path,
+    tmp_path: Path,
+    environment: dict[str, str],
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     folder = tmp_path / "project"
     run_copy(str(template), folder, data=ANSWERS, defaults=True, quiet=True)
     commit(folder, "rendered")
+    fresh = set(git(folder, "ls-files").split())
+    living = Project(folder, environment)
+    fields = ("number:str:unique", STATUS)
+    living.uv_run("acme-orders", "feature", "new", "shipments", *fields)
+    router, page = folder / "src/app/shipments/router.py", folder / "docs/api/shipments.md"
     edit(folder / "src/app/items/router.py", "Return one item.", "Return one of the items.")
+    edit(router, "Return one shipment.", "Return one of the shipments.")
+    edit(page, "# Shipments", "# Our shipments")
+    for generated in ("docs/changelog.md", "site/index.html"):
+        (folder / generated).parent.mkdir(exist_ok=True)
+        (folder / generated).touch()
     commit(folder, "edits")
+    before = git(folder, "rev-parse", "HEAD").strip()
 
-    # Without the feature, the checks pass. Adding it again restores every file.
+    # Without the feature, the checks pass.
     update(folder, **{feature: False})
+    assert "Return one of the shipments." in router.read_text()
+    assert page.exists()
+    assert f"\n- {feature} off: " in capsys.readouterr().err
     if feature == "database":  # as the message advises
         shutil.rmtree(folder / "src/app/migrations")
-    checks_pass(folder, environment, migrate=feature == "auth")
-    git(folder, "checkout", "-q", ".")
-    git(folder, "clean", "-fdq")
+    if feature in AGAIN:
+        reports_leftovers(living)
+        create_again(living, *AGAIN[feature])
+    # The other tests are the same in a new project without the feature.
+    own = ("tests/shipments", "tests/items", "tests/test_main.py")
+    checks_pass(folder, environment, *own, migrate=feature == "auth")
+    commit(folder, "off")
+    assert not {"docs/changelog.md", "site/index.html"} & set(git(folder, "ls-files").split())
+
+    # Adding it again restores every file.
+    update(folder, **{feature: True})
+    assert f"\n- {feature} on: " in capsys.readouterr().err
+    if feature == "database":
+        doctor = living.uv_run("acme-orders", "doctor", check=False)
+        assert "  src/app/shipments/store.py: app.kit.memory" in doctor
+    if feature == "auth":
+        # The domain works as before: without accounts.
+        assert re.search("/api/v1/shipments +public", living.uv_run("acme-orders", "routes"))
+    if feature in AGAIN:
+        create_again(living, *fields)
+        edit(router, "Return one shipment.", "Return one of the shipments.")
+    commit(folder, "on")
+    changed = set(git(folder, "diff", "--name-only", before, "HEAD").split())
+    migrations = {path for path in changed if path.startswith("src/app/migrations/versions/")}
+    assert changed - migrations - {"openapi.json", "uv.lock"} == set()
+
+    # So does adding it to a project that never had it.
     off = tmp_path / "off"
     run_copy(str(template), off, data=ANSWERS | {feature: False}, defaults=True, quiet=True)
     commit(off, "rendered")
     update(off, **{feature: True})
-    commit(off, "on")
-
-    fresh = set(git(folder, "ls-files").split())
-    versions = "src/app/migrations/versions/"
-    assert {
-        p for p in fresh ^ set(git(off, "ls-files").split()) if not p.startswith(versions)
-    } == set()
     edit(off / "src/app/items/router.py", "Return one item.", "Return one of the items.")
-    for path in fresh - {"src/app/migrations/versions/0001_initial.py", "README.md"}:
+    for path in fresh - {
+        "src/app/migrations/versions/0001_initial.py",
+        "README.md",
+        "src/app/main.py",
+    }:
         assert (off / path).read_bytes() == (folder / path).read_bytes(), path

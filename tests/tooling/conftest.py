@@ -74,7 +74,7 @@ def project(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ("src", "tests", "docs"):
         if (ROOT / name).exists():
             shutil.copytree(ROOT / name, folder / name, ignore=ignored)
-    for name in ("mkdocs.yml", "pyproject.toml", "README.md"):
+    for name in ("pyproject.toml", "README.md"):
         if (ROOT / name).exists():
             shutil.copy(ROOT / name, folder)
     monkeypatch.setattr(create, "check_application", lambda: None)
@@ -88,5 +88,5 @@ def read_files(folder: Path) -> dict[str, str]:
     return {
         path.relative_to(folder).as_posix(): path.read_text()
         for path in paths
-        if not {".dev", "__pycache__", ".ruff_cache"} & set(path.parts)
+        if not {".dev", ".git", "__pycache__", ".ruff_cache"} & set(path.parts)
     }

@@ -54,19 +54,19 @@ class TestChecks:
         monkeypatch.delenv("APP_ENVIRONMENT", raising=False)
 
     def test_new_checkout(self) -> None:
-        assert self.names() == ["uv", "python", "lock", "git", "docker", "env_file"]
+        assert self.names() == ["uv", "python", "lock", "git", "code", "docker", "env_file"]
 
     def test_invalid_settings(self, folder: Path) -> None:
         (folder / ".env").write_text("APP_ENVIRONMENT=development\nAPP_PORT=many\n")
 
-        assert self.names()[5:] == ["env_file", "settings"]
+        assert self.names()[6:] == ["env_file", "settings"]
 
     def test_valid_settings(self, folder: Path) -> None:
         (folder / ".env").write_text("APP_ENVIRONMENT=development\n")
 
         database = ["<lambda>"] if HAS_DATABASE else []
         redis = ["redis"] if HAS_REDIS else []
-        assert self.names()[6:] == ["settings", "port", *database, *redis]
+        assert self.names()[7:] == ["settings", "port", *database, *redis]
 
     def test_production(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("APP_ENVIRONMENT", "production")

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from app.cli.console import CLIError
 from app.cli.main import app
-from tests.tooling.conftest import read_files
+from tests.tooling.conftest import Git, read_files
 
 runner = CliRunner()
 
@@ -132,8 +132,6 @@ class TestNew:
         assert "from app.order_lines.router import router as order_lines_router" in main
         assert "    app.include_router(order_lines_router, prefix=API)\n" in main
         assert '{"name": "order_lines", "description": "Order lines."},' in main
-        if HAS_DOCS:
-            assert "- Order lines: api/order-lines.md" in code["mkdocs.yml"]
 
     def test_default_field(self, project: Path) -> None:
         new("parcels")
@@ -319,3 +317,57 @@ class TestNewLike:
             new("parcels", "price:decimal", pattern="items")
 
         assert read_files(project) == before
+
+
+class TestAgain:
+    @pytest.fixture(autouse=True)
+    def committed(self, project: Path, git: Git) -> None:
+        new("parcels", "note:text?")
+        if not HAS_DATABASE:
+            (project / "tests/parcels/test_retries.py").touch()
+        (project / "tests/parcels/test_mine.py").touch()
+        git("init")
+        git("add", "-A")
+        git("commit", "-m", "feat: add parcels")
+
+    def test_changed_features(self, project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("fastship_tooling.feature.render.HAS_DATABASE", False)
+        monkeypatch.setattr("fastship_tooling.feature.render.HAS_AUTH", False)
+        before = read_files(project)
+
+        written = create.create_again("parcels", ["note:text?", "due:date"])
+
+        after = read_files(project)
+        assert "due: date" in after["src/app/parcels/store.py"]
+        assert "CurrentUser" not in after["src/app/parcels/dependencies.py"]
+        for obsolete in ("src/app/parcels/models.py", "tests/parcels/test_ownership.py"):
+            assert obsolete not in after
+        assert Path("tests/parcels/test_retries.py") in written
+        assert "tests/parcels/test_mine.py" in after
+        for kept in ("src/app/main.py", "docs/api/parcels.md"):
+            assert after.get(kept) == before.get(kept)
+
+    def test_uncommitted_edits(self, project: Path) -> None:
+        (project / "src/app/parcels/router.py").write_text("# mine")
+
+        with pytest.raises(FeatureError, match="Commit src/app/parcels and tests/parcels first"):
+            create.create_again("parcels", ["note:text?"])
+
+        assert (project / "src/app/parcels/router.py").read_text() == "# mine"
+
+    def test_without_fields(self) -> None:
+        with pytest.raises(FeatureError, match="Pass all fields of parcels"):
+            create.create_again("parcels", [])
+
+    def test_other_domain_is_broken(self, project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        # The application cannot be created until the code of all domains was written again.
+        monkeypatch.setattr(create, "check_application", lambda: pytest.fail("it is broken"))
+        (project / "src/app/items/router.py").write_text("import app.gone")
+
+        create.create_again("parcels", ["note:text?"])
+
+    def test_options(self) -> None:
+        result = runner.invoke(app, ["feature", "new", "parcels", "--again", "--like", "items"])
+
+        assert result.exit_code == 1
+        assert "Omit --like and --singular" in result.stderr

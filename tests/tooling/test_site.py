@@ -141,6 +141,24 @@ class TestPages:
 
         assert list(pages.navigation(nav)) == [("", "index.md"), ("One", "a.md"), ("Two", "b.md")]
 
+    def test_domains(self, tmp_path: Path) -> None:
+        (tmp_path / "api").mkdir()
+        (tmp_path / "api/order-lines.md").write_text("# Order lines\n\nText.")
+        (tmp_path / "api/python.md").write_text("# Python\n")
+        nav: list[object] = [
+            "index.md",
+            {"More": [{"One": "a.md"}]},
+            {"API": ["api/overview.md", {"Python": "api/python.md"}]},
+        ]
+
+        pages.add_domains(nav, tmp_path)
+
+        assert list(pages.navigation(nav))[2:] == [
+            ("", "api/overview.md"),
+            ("Order lines", "api/order-lines.md"),
+            ("Python", "api/python.md"),
+        ]
+
 
 class TestFinish:
     def test_api(self, tmp_path: Path) -> None:

@@ -45,14 +45,15 @@ def doctor() -> None:
         failures += state == "FAIL"
         console.print(f"[{style}]{state}[/]  {finding.summary}", soft_wrap=True)
         if finding.fix:
-            console.print(f"      -> {finding.fix}", markup=False, soft_wrap=True)
+            fix = finding.fix.replace("\n", "\n         ")
+            console.print(f"      -> {fix}", markup=False, soft_wrap=True)
     if failures:
         raise typer.Exit(1)
 
 
 def checks() -> Iterator[Callable[[], Finding]]:
     """Yield the checks, in the order in which they run."""
-    yield from (check_uv, check_python, check_lock, check_git, check_docker)
+    yield from (check_uv, check_python, check_lock, check_git, check_code, check_docker)
     yield check_env_file
     # Without an environment, the rules of production apply, which a new checkout cannot meet.
     if not ENV_FILE.exists() and "APP_ENVIRONMENT" not in os.environ:
@@ -130,6 +131,20 @@ def check_git() -> Finding:
             "no git repository", "git init; updates and versions need it", required=False
         )
     return Finding("git repository")
+
+
+def check_code() -> Finding:
+    """Check that the code uses no part of the project that an update has removed."""
+    from fastship_tooling.leftovers import describe_leftovers
+
+    leftovers = describe_leftovers()
+    if leftovers:
+        return Finding(leftovers.problem, leftovers.advice)
+    migrations = Path("src/app/migrations")
+    if not HAS_DATABASE and any(migrations.glob("*/*.py")):
+        summary = f"{migrations} belongs to the database, which is switched off"
+        return Finding(summary, "delete the folder", required=False)
+    return Finding("all modules that the code imports exist")
 
 
 def check_docker() -> Finding:

@@ -4,6 +4,7 @@ import traceback
 from pathlib import Path
 
 from app.cli.console import ROOT, errors
+from fastship_tooling.leftovers import SOURCE, describe_leftovers
 
 PACKAGE = ROOT / "src/app"
 
@@ -11,9 +12,14 @@ PACKAGE = ROOT / "src/app"
 def print_error(error: BaseException) -> None:
     """Print an error with only those frames of its traceback that belong to the project.
 
+    If an update has removed what the code uses, print which files do, without a traceback.
+
     Args:
         error: The error.
     """
+    if leftovers := describe_leftovers(SOURCE):
+        errors.print(str(leftovers), style="red", markup=False, soft_wrap=True)
+        return
     report = traceback.TracebackException.from_exception(error)
     report.stack = traceback.StackSummary.extract(
         (frame, line)

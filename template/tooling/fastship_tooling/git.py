@@ -38,6 +38,18 @@ def is_committed(path: Path) -> bool:
     return bool(listed.stdout)
 
 
+def has_changes(*paths: Path) -> bool:
+    """Return whether files or folders differ from the current commit, or there is none.
+
+    Args:
+        paths: Files or folders.
+    """
+    if shutil.which("git") is None or _git("rev-parse", "--verify", "--quiet", "HEAD").returncode:
+        return True
+    changed = _git("status", "--porcelain", "--", *(path.as_posix() for path in paths))
+    return changed.returncode != 0 or bool(changed.stdout)
+
+
 def wait_for_checkout() -> None:
     """Wait while git changes the working tree, so that no half of a branch is read."""
     if shutil.which("git") is None or not (

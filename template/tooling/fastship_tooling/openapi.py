@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from app.cli.console import console, fail
+from app.cli.console import CLIError, console, fail
+from fastship_tooling.leftovers import SOURCE, describe_leftovers
 from fastship_tooling.project import command_line
 
 if TYPE_CHECKING:
@@ -47,9 +48,19 @@ def schema() -> dict[str, Any]:
 
 
 def application() -> "FastAPI":
-    """Create the application with default settings, independent of the environment of this machine."""
+    """Create the application with default settings, independent of the environment of this machine.
+
+    Raises:
+        CLIError: An update has removed what the code of the project uses.
+    """
     from app.config import Settings
-    from app.main import create_app
+
+    try:
+        from app.main import create_app
+    except (ImportError, SyntaxError) as error:
+        if leftovers := describe_leftovers(SOURCE):
+            raise CLIError(str(leftovers)) from error
+        raise
 
     environ = {"APP_ENVIRONMENT": "test", "LOG_LEVEL": "WARNING"}
     return create_app(Settings.load(environ, env_file=None, secrets_dir=None))

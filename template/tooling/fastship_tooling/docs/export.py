@@ -9,7 +9,7 @@ from urllib.parse import urljoin, urlsplit
 from bs4 import BeautifulSoup
 from mkdocs.config import load_config
 
-from fastship_tooling.docs.pages import navigation
+from fastship_tooling.docs.pages import add_domains, navigation
 
 TARGET = Path("dist")
 # Elements that are interactive.
@@ -156,7 +156,9 @@ def main(site: Path, kinds: list[str]) -> None:
         kinds: Keys of KINDS.
     """
     config = load_config("mkdocs.yml")
-    book = Book(site, config.site_name, config.site_description or "", config.nav or [])
+    nav = config.nav or []
+    add_domains(nav, Path(config.docs_dir))
+    book = Book(site, config.site_name, config.site_description or "", nav)
     TARGET.mkdir(exist_ok=True)
     for kind in kinds:
         target = TARGET / f"docs.{kind}"

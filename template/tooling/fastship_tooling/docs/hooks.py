@@ -11,6 +11,12 @@ from typing import Any
 from fastship_tooling.docs import finish, pages
 
 
+def on_config(config: Any) -> Any:
+    """Add the pages of the domains to the navigation."""
+    pages.add_domains(config.nav or [], Path(config.docs_dir))
+    return config
+
+
 def on_pre_build(config: Any) -> None:
     """Generate the pages that are made from code and history."""
     _run_module("pages", config.docs_dir)

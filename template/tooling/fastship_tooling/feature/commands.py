@@ -32,6 +32,12 @@ def new(
         bool,
         typer.Option("--superuser", help="Only superusers have access. Records have no owner."),
     ] = False,
+    again: Annotated[
+        bool,
+        typer.Option(
+            "--again", help="Overwrite the code of a domain, after an update changed the features."
+        ),
+    ] = False,
 ) -> None:
     """Create a domain: code, routes, tests, documentation and migration.
 
@@ -43,8 +49,18 @@ def new(
 
     Example: feature new invoices number:str:unique 'status:enum[draft,paid]:filter=draft' due:date?
     """
-    from fastship_tooling.feature.create import create
+    from fastship_tooling.feature.create import FeatureError, create, create_again
 
+    if again:
+        if like or singular:
+            raise FeatureError("--again uses the built-in pattern. Omit --like and --singular.")
+        for path in create_again(name, fields or [], public=public, superuser=superuser):
+            console.print(f"  {path.as_posix()}", markup=False)
+        console.print(
+            f"Wrote the domain {name} again. Your edits of these files are in git diff: review it. "
+            f"Then check the rest: {command_line('doctor')}"
+        )
+        return
     with console.status(f"Creating {name} ..."):
         files = create(
             name, fields or [], pattern=like, singular=singular, public=public, superuser=superuser

@@ -5,6 +5,7 @@ import keyword
 import re
 from pathlib import Path
 
+from app.cli.console import CLIError
 from fastship_tooling import openapi
 from fastship_tooling.checks import run_module
 from fastship_tooling.errors import print_error
@@ -14,6 +15,7 @@ from fastship_tooling.feature.names import Names, camel
 from fastship_tooling.feature.parse import parse
 from fastship_tooling.feature.project import (
     MAIN,
+    PAGES,
     SOURCE,
     TESTS,
     FeatureError,
@@ -27,7 +29,9 @@ from fastship_tooling.feature.project import (
     taken_names,
     unmount,
 )
-from fastship_tooling.feature.render import render
+from fastship_tooling.feature.render import possible_files, render
+from fastship_tooling.git import has_changes
+from fastship_tooling.leftovers import find_leftovers
 from fastship_tooling.project import HAS_AUTH
 
 MAX_NAME = 40
@@ -59,11 +63,8 @@ def create(
     Raises:
         CLIError: The domain cannot be created. Nothing has changed.
     """
+    require_accounts(public or superuser)
     names = choose_names(name, singular)
-    if (public or superuser) and not HAS_AUTH:
-        raise FeatureError(
-            "--public and --superuser need accounts, which this project does not have."
-        )
     if (public or superuser) and pattern is not None:
         raise FeatureError(
             "With --like, the copy has the access of its pattern. Omit --public and --superuser."
@@ -88,6 +89,63 @@ def create(
         check_application()
         sync_schema([])
     return [*texts, *shared]
+
+
+def create_again(
+    name: str, specifications: list[str], *, public: bool = False, superuser: bool = False
+) -> list[Path]:
+    """Write the code of a domain again, for the features that the project has now.
+
+    The page of the domain, and files that are not from the pattern, stay. No migration is created: the
+    change may be destructive.
+
+    Args:
+        name: Plural name.
+        specifications: All fields, such as `price:decimal`.
+        public: Whether everyone can read all records.
+        superuser: Whether only superusers can call the endpoints that `public` does not open.
+
+    Returns:
+        The files that were written or deleted.
+
+    Raises:
+        CLIError: The code cannot be written. Nothing has changed.
+    """
+    require_accounts(public or superuser)
+    names = get_domain(name)
+    if not specifications:
+        raise FeatureError(f"Pass all fields of {name}. --again writes its code from them.")
+    folders = [SOURCE / name, TESTS / name]
+    if has_changes(*folders):
+        raise FeatureError(f"Commit {folders[0]} and {folders[1]} first. --again overwrites them.")
+    fields = parse(specifications, names, find_domain)
+    rendered = render(names, fields, public=public, superuser=superuser)
+    texts = {p: text for p, text in rendered.items() if p.parent != PAGES or not p.exists()}
+    obsolete = sorted(p for p in possible_files(names) - set(texts) if p.exists())
+    with all_or_nothing([*texts, *obsolete, openapi.FILE]) as write:
+        for path in obsolete:
+            write(path, None)
+        for path, text in texts.items():
+            write(path, text)
+        format_code([path for path in texts if path.suffix == ".py"])
+        if not find_leftovers():  # of other domains
+            check_application()
+    return [*texts, *obsolete]
+
+
+def require_accounts(required: bool) -> None:
+    """Check that the project has accounts if a domain requires them.
+
+    Args:
+        required: Whether the domain requires accounts.
+
+    Raises:
+        FeatureError: The project has no accounts.
+    """
+    if required and not HAS_AUTH:
+        raise FeatureError(
+            "--public and --superuser need accounts, which this project does not have."
+        )
 
 
 def remove(names: Names) -> None:
@@ -213,6 +271,8 @@ def check_application() -> None:
     """
     try:
         text = openapi.render()
+    except CLIError:
+        raise
     except Exception as error:
         print_error(error)
         raise FeatureError(

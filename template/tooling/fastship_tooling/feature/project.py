@@ -10,7 +10,7 @@ from fastship_tooling.feature.names import Names, kebab, sentence, words
 from fastship_tooling.project import HAS_DATABASE
 
 SOURCE, TESTS, PAGES = Path("src/app"), Path("tests"), Path("docs/api")
-MAIN, SITE, SEEDS = SOURCE / "main.py", Path("mkdocs.yml"), TESTS / "seeds.py"
+MAIN, SEEDS = SOURCE / "main.py", TESTS / "seeds.py"
 
 
 class FeatureError(CLIError):
@@ -126,19 +126,7 @@ def mount(names: Names) -> dict[Path, str]:
     Raises:
         FeatureError: `main.py` has no routers.
     """
-    texts = {MAIN: _with_router(MAIN.read_text(encoding="utf-8"), names)}
-    if SITE.exists():
-        entry = f"{sentence(names.plural)}: api/{kebab(names.plural)}.md"
-        lines = SITE.read_text(encoding="utf-8").splitlines(keepends=True)
-        pages = [
-            n for n, line in enumerate(lines) if re.search(r"- .+: api/.+\.md$", line.rstrip())
-        ]
-        if pages:
-            indent = lines[pages[-1]].partition("-")[0]
-            # The last page is the reference of the code.
-            lines.insert(pages[-1], f"{indent}- {entry}\n")
-            texts[SITE] = "".join(lines)
-    return texts
+    return {MAIN: _with_router(MAIN.read_text(encoding="utf-8"), names)}
 
 
 def _with_router(source: str, names: Names) -> str:
@@ -193,11 +181,6 @@ def unmount(names: Names) -> dict[Path, str]:
             texts[path] = _without(source, list(_statements(source, f"{package}.{names.plural}.")))
     main = texts[MAIN]
     texts[MAIN] = _without(main, list(_tags(main, names.plural)))
-    if SITE.exists():
-        site = SITE.read_text(encoding="utf-8")
-        page = f"api/{kebab(names.plural)}.md"
-        lines = [n for n, line in enumerate(site.splitlines(), 1) if line.rstrip().endswith(page)]
-        texts[SITE] = _without(site, [(number, number) for number in lines])
     return texts
 
 

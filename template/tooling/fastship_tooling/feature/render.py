@@ -119,6 +119,20 @@ def render(
     }
 
 
+def possible_files(names: Names) -> set[Path]:
+    """Return the files of the pattern for every combination of features.
+
+    Args:
+        names: The domain.
+    """
+    folders = {"src": SOURCE / names.plural, "tests": TESTS / names.plural}
+    return {
+        folder / path.stem
+        for part, folder in folders.items()
+        for path in (PATTERN / part).iterdir()
+    }
+
+
 def needs_superuser(field: Field) -> bool:
     """Return whether only superusers can create the records that a field references."""
     if field.references is None:

@@ -1,0 +1,103 @@
+"""Code that an update of the template leaves behind, because the update has removed what it uses."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from fastship_tooling.project import command_line
+
+SOURCE, TESTS = Path("src/app"), Path("tests")
+CONFLICT = re.compile("^<<<<<<< ", re.MULTILINE)
+
+
+class Leftovers(NamedTuple):
+    """What an update has left behind.
+
+    Args:
+        problem: The files, and what is wrong with them.
+        advice: What to do.
+    """
+
+    problem: str
+    advice: str
+
+    def __str__(self) -> str:
+        return f"{self.problem}\n{self.advice}"
+
+
+def describe_leftovers(*folders: Path) -> Leftovers | None:
+    """Return what to tell the user about the files that were left behind, or None if there are none.
+
+    Args:
+        folders: Where to search; by default the application and its tests.
+    """
+    found = find_leftovers(*folders)
+    if not found:
+        return None
+    files = (f"\n  {path.as_posix()}: {', '.join(problems)}" for path, problems in found.items())
+    domains = [path.parts[-2] for path in found if (path.parent / "router.py").exists()]
+    diff = "git diff HEAD -- src/app/items tests/items"
+    example = f" The same changes of the example: {diff}" if (SOURCE / "items").exists() else ""
+    again = command_line(f"feature new {domains[0] if domains else 'NAME'} FIELD:TYPE ... --again")
+    return Leftovers(
+        f"Files import modules that this project does not have, or contain conflicts:{''.join(files)}",
+        f"Edit them.{example}\n"
+        f"Or write the code of a domain again from its fields, without your edits: {again}",
+    )
+
+
+def find_leftovers(*folders: Path) -> dict[Path, list[str]]:
+    """Return the files with conflicts or with imports of modules that do not exist, and these modules.
+
+    Args:
+        folders: Where to search; by default the application and its tests.
+    """
+    found: dict[Path, list[str]] = {}
+    for folder in folders or (SOURCE, TESTS):
+        for path in sorted(folder.rglob("*.py")):
+            text = path.read_text(encoding="utf-8")
+            if CONFLICT.search(text):
+                found[path] = ["conflict (<<<<<<<)"]
+                continue
+            try:
+                tree = ast.parse(text)
+            except SyntaxError:
+                continue  # not the result of an update
+            if missing := sorted({name for name in _imports(tree) if not _exists(name)}):
+                found[path] = missing
+    return found
+
+
+def _imports(tree: ast.Module) -> Iterator[str]:
+    """Yield the modules of the project that a file imports."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names = [node.module]
+            # Only a package can contain modules: `from app.kit import redis`.
+            if _is_empty_package(node.module):
+                names = [f"{node.module}.{alias.name}" for alias in node.names]
+        else:
+            continue
+        yield from (name for name in names if name.startswith(("app.", "tests.")))
+
+
+def _path(module: str) -> Path:
+    return Path("src" if module.partition(".")[0] == "app" else "", *module.split("."))
+
+
+def _exists(module: str) -> bool:
+    path = _path(module)
+    # A folder that only contains caches is left over, too.
+    return path.with_suffix(".py").exists() or any(path.glob("*.py"))
+
+
+def _is_empty_package(module: str) -> bool:
+    package = _path(module) / "__init__.py"
+    if not package.exists():
+        return False
+    body = ast.parse(package.read_text(encoding="utf-8")).body
+    return all(isinstance(node, ast.Expr) for node in body)  # nothing, or a docstring
