@@ -90,9 +90,12 @@ GENERATED = re.compile(
     r"|^(site/|docs/(api/endpoints|changelog|development/configuration)\.md$)"
 )
 
-# Files that may contain the words of a feature that is off: the answers, legal text, workflows that
-# are the same in all variants, and the tooling, which detects the features.
-EXEMPT = re.compile(r"\.copier-answers\.yml|LICENSE|\.github/workflows/.*|uv\.lock|tooling/.*")
+# Files that may contain the words of a feature that is off: the answers, legal text, ignored files,
+# which stay when a feature is switched off, workflows that are the same in all variants, and the tooling,
+# which detects the features.
+EXEMPT = re.compile(
+    r"\.copier-answers\.yml|LICENSE|\.gitignore|\.github/workflows/.*|uv\.lock|tooling/.*"
+)
 
 # H2 of the requirements: lines of Python in src/app and in tests, and those that later features added:
 # conditional requests, limits of requests, telemetry, and filters and order of lists in all variants;
