@@ -93,7 +93,9 @@ def test_generated_clients(fresh: Project, tmp_path: Path) -> None:
 
     with dev(fresh) as app:
         python = run(tools, fresh, "venv/bin/python", "use.py", app.url)
-        typescript, token = run(tools, fresh, "venv/bin/node", "out/use.mjs", app.url).rsplit(" ", 1)
+        typescript, token = run(tools, fresh, "venv/bin/node", "out/use.mjs", app.url).rsplit(
+            " ", 1
+        )
         # The sample of the README, without a compiler.
         [sample] = re.findall(r"```js\n(.*?)```", (fresh.path / "README.md").read_text(), re.DOTALL)
         sample = sample.replace("http://127.0.0.1:8000", app.url)
