@@ -191,7 +191,7 @@ def test_no_terminal(url: str, command: str) -> None:
 
     assert code == 1
     assert (
-        "Nothing was changed, because nobody confirmed it. Without a terminal, pass --yes."
+        "Nothing was changed, because it was not confirmed. Without a terminal, pass --yes."
         in output
     )
     assert migrations.current(url) == ("0001",)

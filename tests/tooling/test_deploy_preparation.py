@@ -218,10 +218,12 @@ class TestCopySecrets:
 
     def test_external_services(self, folder: Path, docker: FakeDocker) -> None:
         (folder / SECRETS / "DATABASE_URL").write_text("postgresql://user@external/shop\n")
+        (folder / SECRETS / ".DS_Store").write_bytes(b"\xff")
         copied = self.copied(docker, [])
 
         assert copied["app/DATABASE_URL"] == "postgresql://user@external/shop"
         assert copied["migrations/DATABASE_URL"] == "postgresql://user@external/shop"
+        assert "app/.DS_Store" not in copied
         assert not {"backup/PASSWORD", "redis/PASSWORD", "app/REDIS_URL"} & set(copied)
 
     def test_external_role_of_the_migrations(self, folder: Path, docker: FakeDocker) -> None:

@@ -1,12 +1,12 @@
 """Reads without a transaction and without models, and pages of lists."""
 
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from functools import lru_cache
 from typing import Annotated, Any
 
 from fastapi import Depends, Request
-from sqlalchemy import ColumnElement, CursorResult, Integer, Result, Select, bindparam, tuple_
+from sqlalchemy import ColumnElement, Integer, Result, Select, bindparam, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from app.kit.database_errors import database_errors
@@ -18,7 +18,8 @@ class Reader:
     """Reads rows as dictionaries, outside of a transaction.
 
     Without ORM objects, BEGIN and COMMIT, a query takes half the time. Each statement sees the latest
-    committed rows, as in a transaction of PostgreSQL's default isolation level.
+    committed rows, as in a transaction of PostgreSQL's default isolation level. A connection is only
+    used for the time of one query.
 
     Args:
         connect: Opens a connection in AUTOCOMMIT mode.
@@ -26,60 +27,33 @@ class Reader:
 
     def __init__(self, connect: Callable[[], AbstractAsyncContextManager[AsyncConnection]]) -> None:
         self._connect = connect
-        self._stack = AsyncExitStack()
-        self._connection: AsyncConnection | None = None
-        self._closed = False
-
-    async def execute(
-        self, statement: Select[Any], parameters: Mapping[str, Any] | None = None
-    ) -> CursorResult[Any]:
-        """Execute a statement that selects columns.
-
-        Args:
-            statement: The statement. Build it once: that takes longer than the query.
-            parameters: Values of its `bindparam`s.
-
-        Raises:
-            TypeError: The statement changes rows.
-            RuntimeError: The request is over.
-        """
-        if not statement.is_select:
-            raise TypeError("A Reader cannot change rows. Use the session (SessionDep) instead.")
-        if self._closed:
-            raise RuntimeError("The request is over. To stream rows, use open_session().")
-        if self._connection is None:
-            self._connection = await self._stack.enter_async_context(self._connect())
-        result: CursorResult[Any] = await self._connection.execute(statement, parameters)
-        return result
 
     async def all(self, statement: Select[Any], **parameters: object) -> list[dict[str, Any]]:
         """Return the rows that a statement selects.
 
         Args:
-            statement: The statement.
+            statement: Selection of columns. Build it once: that takes longer than the query.
             parameters: Values of its `bindparam`s.
+
+        Raises:
+            TypeError: The statement is not a SELECT.
+            ServiceUnavailable: The database is unavailable.
         """
-        return rows_of(await self.execute(statement, parameters))
+        if not statement.is_select:
+            raise TypeError("A Reader only selects. To change rows, use the session (SessionDep).")
+        with database_errors():
+            async with self._connect() as connection:
+                return rows_of(await connection.execute(statement, parameters))
 
     async def first(self, statement: Select[Any], **parameters: object) -> dict[str, Any] | None:
         """Return the first row that a statement selects, if any.
 
         Args:
-            statement: The statement.
-            parameters: Values of its `bindparam`s.
+            statement: As for `all`.
+            parameters: As for `all`.
         """
         rows = await self.all(statement, **parameters)
         return rows[0] if rows else None
-
-    async def release(self) -> None:
-        """Return the connection to the pool. The next query takes another one."""
-        self._connection = None
-        await self._stack.aclose()
-
-    async def close(self) -> None:
-        """Return the connection to the pool. No query is possible afterwards."""
-        self._closed = True
-        await self.release()
 
 
 def rows_of(result: Result[Any]) -> list[dict[str, Any]]:
@@ -89,21 +63,12 @@ def rows_of(result: Result[Any]) -> list[dict[str, Any]]:
 
 
 @raises(ServiceUnavailable)
-async def get_reader(request: Request) -> AsyncIterator[Reader]:
-    """Return the reader of the request. All of its queries share a connection.
-
-    Raises:
-        ServiceUnavailable: The database is unavailable.
-    """
-    reader = Reader(request.app.state.read_connection)
-    with database_errors():
-        try:
-            yield reader
-        finally:
-            await reader.close()
+async def get_reader(request: Request) -> Reader:
+    """Return the reader of the request."""
+    return Reader(request.app.state.read_connection)
 
 
-ReaderDep = Annotated[Reader, Depends(get_reader, scope="function")]
+ReaderDep = Annotated[Reader, Depends(get_reader)]
 
 
 async def fetch_page(
@@ -122,15 +87,18 @@ async def fetch_page(
     """
     filters = list(page.filters())
     for number, (_, _, value) in enumerate(filters):
-        parameters[f"filter_{number}"] = value
+        parameters[f"page_filter_{number}"] = value
     after, order = page.after, page.order
     if after:
-        parameters |= {"after": after.value, "after_id": after.id}
+        parameters |= {"page_after": after.value, "page_after_id": after.id}
     operators = tuple((field, operator) for field, operator, _ in filters)
     query = _page_query(statement, operators, order, after is not None)
     # If there is one additional row, there is another page.
-    result = await source.execute(query, parameters | {"size": page.limit + 1})
-    rows = rows_of(result)
+    parameters["page_size"] = page.limit + 1
+    if isinstance(source, Reader):
+        rows = await source.all(query, **parameters)
+    else:
+        rows = rows_of(await source.execute(query, parameters))
     if len(rows) <= page.limit:
         return rows, None
     last = rows[page.limit - 1]
@@ -148,13 +116,15 @@ def _page_query(
     """Return a statement with the filters, the order and the limit of a page as parameters."""
     columns = statement.selected_columns
     for number, (field, operator) in enumerate(filters):
-        value = bindparam(f"filter_{number}", type_=columns[field].type)
+        value = bindparam(f"page_filter_{number}", type_=columns[field].type)
         statement = statement.where(operator(columns[field], value))
     name = order.removeprefix("-")
     column, key = columns[name], columns["id"]
     if following:
-        last = tuple_(bindparam("after", type_=column.type), bindparam("after_id", type_=key.type))
+        last = tuple_(
+            bindparam("page_after", type_=column.type), bindparam("page_after_id", type_=key.type)
+        )
         position = tuple_(column, key)
         statement = statement.where(position > last if order == name else position < last)
     sorting = (column, key) if order == name else (column.desc(), key.desc())
-    return statement.order_by(*sorting).limit(bindparam("size", type_=Integer))
+    return statement.order_by(*sorting).limit(bindparam("page_size", type_=Integer))

@@ -52,7 +52,7 @@ async def test_unused_accounts(session: AsyncSession, settings: Settings) -> Non
         }
         await session.execute(update(User).where(User.id == user.id).values(changes))
         if name == "signed_in":
-            session.add(event(user, Event.SIGNED_IN))
+            session.add(event(user, Event.SIGNED_IN, created_at=datetime.now(UTC) - 400 * DAY))
         if name == "with_session":
             await create_session(session, user)
     await session.flush()

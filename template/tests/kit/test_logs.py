@@ -1,5 +1,7 @@
+import io
 import json
 import logging
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -67,6 +69,23 @@ def test_level(settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
     structlog.stdlib.get_logger("ours").info("hello")
 
     assert capsys.readouterr().out == ""
+
+
+def test_line_that_cannot_be_written(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    configure(settings, format="json")
+    log = structlog.stdlib.get_logger("ours")
+    circle: list[object] = []
+    circle.append(circle)
+
+    log.info("a structure that contains itself", data=circle)
+    printed = capsys.readouterr().out
+    monkeypatch.setattr("sys.stdout", io.StringIO())
+    sys.stdout.close()
+    log.info("a closed file")
+
+    assert json.loads(printed)["data"] == "[[...]]"
 
 
 class TestSampling:

@@ -69,6 +69,15 @@ def test_invalid(text: str) -> None:
         Cursor.decode(text, TYPES)
 
 
+def test_filter_named_like_a_bound() -> None:
+    class Params(PageParams):
+        """Filters of a list."""
+
+        min: int
+
+    assert list(Params(min=7).filters()) == [("min", operator.eq, 7)]
+
+
 def test_filters() -> None:
     page = ParcelParams(title="First", size_min=0)
 

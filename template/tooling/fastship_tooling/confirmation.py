@@ -21,7 +21,7 @@ def confirm(question: str, *, yes: bool) -> None:
         confirmed = typer.confirm(question)
     except typer.Abort as error:  # the end of the input, or Ctrl-C
         raise CLIError(
-            "\nNothing was changed, because nobody confirmed it. Without a terminal, pass --yes."
+            "\nNothing was changed, because it was not confirmed. Without a terminal, pass --yes."
         ) from error
     if not confirmed:
         raise CLIError("Nothing was changed.")

@@ -12,7 +12,7 @@ PACKAGE = ROOT / "src/app"
 def print_error(error: BaseException) -> None:
     """Print an error with only those frames of its traceback that belong to the project.
 
-    If an update has removed what the code uses, print which files do, without a traceback.
+    If files import removed modules, print these files instead of a traceback.
 
     Args:
         error: The error.

@@ -51,7 +51,7 @@ def has_changes(*paths: Path) -> bool:
 
 
 def wait_for_checkout() -> None:
-    """Wait while git changes the working tree, so that no half of a branch is read."""
+    """Wait while git changes the working tree, so that a half-finished checkout is not read."""
     if shutil.which("git") is None or not (
         path := _git("rev-parse", "--git-path", "index.lock").stdout
     ):

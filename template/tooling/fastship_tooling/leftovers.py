@@ -1,4 +1,4 @@
-"""Code that an update of the template leaves behind, because the update has removed what it uses."""
+"""Files that use code which an update of the template has removed."""
 
 import ast
 import re
@@ -13,11 +13,11 @@ CONFLICT = re.compile("^<<<<<<< ", re.MULTILINE)
 
 
 class Leftovers(NamedTuple):
-    """What an update has left behind.
+    """Files that use removed code, and how to correct them.
 
     Args:
-        problem: The files, and what is wrong with them.
-        advice: What to do.
+        problem: The files, and what each imports.
+        advice: Suggested fix.
     """
 
     problem: str
@@ -28,7 +28,7 @@ class Leftovers(NamedTuple):
 
 
 def describe_leftovers(*folders: Path) -> Leftovers | None:
-    """Return what to tell the user about the files that were left behind, or None if there are none.
+    """Return the problem and its fix, or None if no file uses removed code.
 
     Args:
         folders: Where to search; by default the application and its tests.

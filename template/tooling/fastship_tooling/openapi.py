@@ -51,7 +51,7 @@ def application() -> "FastAPI":
     """Create the application with default settings, independent of the environment of this machine.
 
     Raises:
-        CLIError: An update has removed what the code of the project uses.
+        CLIError: The code imports modules that an update has removed.
     """
     from app.config import Settings
 

@@ -10,9 +10,12 @@ from app.auth.constants import SECURITY_EVENT_DAYS, UNVERIFIED_ACCOUNT_DAYS
 from app.auth.events import Event
 from app.config import Settings
 
+# PostgreSQL accepts up to 32,767 parameters. The next run deletes the rest.
+BATCH = 10_000
+
 
 async def delete_expired(session: AsyncSession, settings: Settings) -> None:
-    """Delete what has expired.
+    """Delete expired sessions, old security events and unused accounts.
 
     Args:
         session: Database session. Nothing is committed.
@@ -22,8 +25,13 @@ async def delete_expired(session: AsyncSession, settings: Settings) -> None:
     idle = now - timedelta(days=settings.auth.session_idle_days)
     expired = (models.Session.expires_at < now) | (models.Session.refreshed_at < idle)
     await session.execute(delete(models.Session).where(expired))
+    unverified = select(models.User.id).where(models.User.email_verified_at.is_(None))
+    # Without a sign-in, an unverified account counts as unused.
+    shows_use = (models.SecurityEvent.kind == Event.SIGNED_IN) & (
+        models.SecurityEvent.user_id.in_(unverified)
+    )
     old = models.SecurityEvent.created_at < now - timedelta(days=SECURITY_EVENT_DAYS)
-    await session.execute(delete(models.SecurityEvent).where(old))
+    await session.execute(delete(models.SecurityEvent).where(old, ~shows_use))
 
     sessions = select(models.Session.id).where(models.Session.user_id == models.User.id)
     signed_in = select(models.SecurityEvent.id).where(
@@ -38,6 +46,6 @@ async def delete_expired(session: AsyncSession, settings: Settings) -> None:
         & ~signed_in.exists()
     )
     # Locked first: the second statement sees whether the user has signed in meanwhile.
-    users = select(models.User.id).where(unused).with_for_update(skip_locked=True)
+    users = select(models.User.id).where(unused).limit(BATCH).with_for_update(skip_locked=True)
     ids = list(await session.scalars(users))
     await session.execute(delete(models.User).where(models.User.id.in_(ids), unused))

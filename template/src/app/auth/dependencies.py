@@ -1,9 +1,10 @@
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import Depends, Request
+from fastapi import Depends
 from fastapi.security import OAuth2PasswordBearer
 from sqlalchemy import bindparam, func, select
+from sqlalchemy.orm import make_transient_to_detached
 
 from app.auth import models
 from app.auth.events import SecurityLogDep
@@ -19,7 +20,6 @@ from app.reader import ReaderDep
 # A relative URL, so that the Authorize button works behind a proxy that adds a prefix.
 bearer = OAuth2PasswordBearer(tokenUrl="api/v1/auth/token", auto_error=False)
 
-SAFE_METHODS = {"GET", "HEAD"}
 USER_OF_SESSION = (
     select(*models.User.__table__.columns)
     .join(models.Session, models.Session.user_id == models.User.id)
@@ -62,9 +62,7 @@ CurrentSessionId = Annotated[UUID | None, Depends(get_access_session_id)]
 
 
 @raises(NotAuthenticated)
-async def get_current_user(
-    request: Request, session_id: CurrentSessionId, reader: ReaderDep
-) -> models.User:
+async def get_current_user(session_id: CurrentSessionId, reader: ReaderDep) -> models.User:
     """Return the authenticated user. To change it, lock it: `users.lock(user.id)`.
 
     Raises:
@@ -73,12 +71,12 @@ async def get_current_user(
     if session_id is None:
         raise NotAuthenticated
     row = await reader.first(USER_OF_SESSION, session_id=session_id)
-    if request.method not in SAFE_METHODS:
-        # The session that changes rows takes a connection of its own.
-        await reader.release()
     if row is None:
         raise NotAuthenticated
-    return models.User(**row)
+    user = models.User(**row)
+    # A new row of another model can reference it, without a second INSERT of the user.
+    make_transient_to_detached(user)
+    return user
 
 
 CurrentUser = Annotated[models.User, Depends(get_current_user)]

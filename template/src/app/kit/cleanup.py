@@ -22,7 +22,7 @@ log = structlog.stdlib.get_logger(__name__)
 async def cleanup_lifespan(
     factory: async_sessionmaker[AsyncSession], settings: Settings, *steps: Step
 ) -> AsyncIterator[None]:
-    """Delete expired records meanwhile: soon after the start, and then every hour.
+    """Delete expired records in the background: one minute after the start, then every hour.
 
     Args:
         factory: Creates the sessions.
@@ -61,4 +61,4 @@ async def delete_expired(
                 if await session.scalar(select(func.pg_try_advisory_xact_lock(ADVISORY_LOCK))):
                     await step(session, settings)
         except Exception as error:
-            log.error("clean-up failed", step=step.__module__, error=type(error).__name__)
+            log.error("cleanup failed", step=step.__module__, error=type(error).__name__)

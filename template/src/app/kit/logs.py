@@ -3,6 +3,7 @@
 import json
 import logging
 import sys
+from contextlib import suppress
 from contextvars import ContextVar
 from typing import Any
 
@@ -49,8 +50,15 @@ def serialize(event: dict[str, Any], **_options: Any) -> str:
     """Serialize an event as JSON. Values that JSON does not support become strings."""
     try:
         return to_json(event, fallback=str, bytes_mode="base64", inf_nan_mode="strings").decode()
-    except PydanticSerializationError:  # text that is not valid Unicode
-        return json.dumps(event, default=str)
+    # Text that is not valid Unicode, and structures that contain themselves.
+    except (PydanticSerializationError, ValueError):
+        plain = str | int | float | bool | None
+        return json.dumps(
+            {
+                name: value if isinstance(value, plain) else repr(value)
+                for name, value in event.items()
+            }
+        )
 
 
 class StdoutHandler(logging.Handler):
@@ -76,14 +84,15 @@ class StdoutLogger:
 
     def msg(self, line: str) -> None:
         """Write one line."""
-        sys.stdout.write(line + "\n")
-        sys.stdout.flush()
+        with suppress(OSError, ValueError):  # a failing log line must not fail the code that logs
+            sys.stdout.write(line + "\n")
+            sys.stdout.flush()
 
     debug = info = warning = error = critical = exception = msg
 
 
 def configure_logging(settings: Settings) -> None:
-    """Configure logging for this process. A second call replaces the first.
+    """Configure logging for this process. Loggers that were used before keep their configuration.
 
     The application's lines do not go through `logging`, which would take twice the time. Lines of
     libraries that use it get the same form.

@@ -92,7 +92,8 @@ class PageParams(BaseModel):
         common = {*PageParams.model_fields, "sort"}
         for name, value in self.model_dump(exclude=common, exclude_none=True).items():
             field, _, bound = name.rpartition("_")
-            yield (field, BOUNDS[bound], value) if bound in BOUNDS else (name, operator.eq, value)
+            is_bound = field and bound in BOUNDS
+            yield (field, BOUNDS[bound], value) if is_bound else (name, operator.eq, value)
 
 
 PageQuery = Annotated[PageParams, Query()]

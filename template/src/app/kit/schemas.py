@@ -1,5 +1,6 @@
 """Base classes of the schemas, and reusable field types."""
 
+import re
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Annotated, Any
@@ -16,6 +17,7 @@ from pydantic import (
     StringConstraints,
 )
 
+NUMBER = re.compile(r"[+-]?\d+(\.\d*)?")
 # Many programs cannot store the NUL character.
 NO_NUL = r"^[^\x00]*$"
 
@@ -41,7 +43,7 @@ Money = Annotated[Decimal, Field(max_digits=12, decimal_places=2)]
 
 
 def _reject_number(value: object) -> object:
-    if isinstance(value, int | float):
+    if isinstance(value, int | float) or (isinstance(value, str) and NUMBER.fullmatch(value)):
         raise ValueError("must be a string in ISO 8601 format, not a number")
     return value
 

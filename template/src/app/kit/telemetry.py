@@ -20,7 +20,7 @@ def is_exported() -> bool:
 
 
 def telemetry_config() -> TelemetryConfig:
-    """Return FastAPI's configuration. Without an endpoint, all is off, since it costs time in each request."""
+    """Return FastAPI's configuration. Without an endpoint, it is disabled, because it slows down each request."""
     on = is_exported()
     return {"auto_configure": on, "tracing": on, "metrics": on, "logs": on}
 

@@ -23,6 +23,8 @@ ENV_FILE = Path("deploy/production.env")
 EXAMPLE = Path("deploy/production.env.example")
 SECRETS = Path("deploy/secrets")
 VOLUME = f"{SLUG}-secrets"
+# The folders are mounted, and must stay.
+REPLACE_SECRETS = "find /to -mindepth 2 -type f -delete && tar -x -C /to"
 MIN_ENGINE = 26
 """Version of the Docker engine that can mount a folder of a volume."""
 PASSWORDS = SECRETS / "passwords"
@@ -161,7 +163,7 @@ def backing_services() -> list[str]:
 
 
 def _read(folder: Path) -> dict[str, str]:
-    files = [path for path in folder.glob("*") if path.is_file()]
+    files = [path for path in folder.glob("[!.]*") if path.is_file()]
     return {path.name: path.read_text("utf-8").strip() for path in sorted(files)}
 
 
@@ -170,9 +172,9 @@ def app_secrets(services: list[str], role: str = "app") -> dict[str, str]:
 
     Args:
         services: Services to run next to the application.
-        role: Role of the database. The secrets in a folder of this name replace others.
+        role: Role of the database. The secrets in `migrations/` replace others for that role.
     """
-    found = _read(SECRETS) | _read(SECRETS / role)
+    found = _read(SECRETS) | (_read(SECRETS / role) if role != "app" else {})
     passwords = {name: quote(password, safe="") for name, password in _read(PASSWORDS).items()}
     if "db" in services:
         found["DATABASE_URL"] = f"postgresql://{role}:{passwords.get(role, '')}@db:5432/app"
@@ -208,7 +210,7 @@ def copy_secrets(engine: Docker, image: str, services: list[str]) -> None:
     engine.run("volume", "create", VOLUME)
     engine.run(
         *["run", "--rm", "--interactive", "--network", "none", "--user", "0:0"],
-        *["--volume", f"{VOLUME}:/to", "--entrypoint", "tar", image, "-x", "-C", "/to"],
+        *["--volume", f"{VOLUME}:/to", "--entrypoint", "sh", image, "-c", REPLACE_SECRETS],
         stdin=archive.getvalue(),
     )
 

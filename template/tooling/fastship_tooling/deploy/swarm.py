@@ -103,7 +103,7 @@ def _secrets_file() -> str:
     Swarm secrets are immutable, so the name of each contains a hash of its content.
     """
     names = {}
-    for path in sorted(path for path in SECRETS.iterdir() if path.is_file()):
+    for path in sorted(path for path in SECRETS.glob("[!.]*") if path.is_file()):
         digest = sha256(path.read_bytes()).hexdigest()[:12]
         names[path.name] = {"file": str(path.resolve()), "name": f"{SLUG}-{path.name}-{digest}"}
     STATE.mkdir(exist_ok=True)

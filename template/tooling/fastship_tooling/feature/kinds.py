@@ -114,7 +114,7 @@ def member(value: str) -> str:
 
 
 def request_type(kind: Kind) -> "TypeAdapter[Any]":
-    """Return what validates the values of a type in requests."""
+    """Return the validator of a type in requests."""
     from pydantic import StrictBool, TypeAdapter
 
     from app.kit import schemas

@@ -44,7 +44,7 @@ SPECIFICATION = re.compile(
 VALUE = "[a-z][a-z0-9]*(?:[_-][a-z0-9]+)*"
 # The names of the other classes of a domain: InvoiceCreate is a schema.
 CLASSES = {"create", "update", "params", "service", "store", "not_found"}
-PARAMETERS = {"limit", "cursor", "sort"}
+PARAMETERS = {"limit", "cursor", "sort", "order", "after", "filters", "check_cursor"}
 
 FindDomain = Callable[[str], Names | None]
 

@@ -126,11 +126,12 @@ def possible_files(names: Names) -> set[Path]:
         names: The domain.
     """
     folders = {"src": SOURCE / names.plural, "tests": TESTS / names.plural}
-    return {
+    templates = {
         folder / path.stem
         for part, folder in folders.items()
         for path in (PATTERN / part).iterdir()
     }
+    return {*templates, folders["src"] / "enums.py"}
 
 
 def needs_superuser(field: Field) -> bool:

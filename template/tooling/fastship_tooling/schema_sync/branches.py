@@ -114,7 +114,7 @@ def _stage(versions: Path, url: str, folder: Path | None, current: Sequence[str]
     missing = [revision for revision in current if revision not in history]
     for entry in history.values() if missing else ():
         copy(entry.path, versions)
-    for revision in missing:  # it grows
+    for revision in missing:  # the loop appends to this list
         if folder is None or not (text := folder / f"{revision}.py").exists():
             return []
         copy(text, versions / f"kept_{text.name}")
