@@ -40,7 +40,7 @@ def test_accepted(name: str, value: object, text: str) -> None:
         ("Money", "0.001"),
         ("Money", "1e11"),
         ("Date", 0),
-        ("Date", "0"),
+        ("Date", "17"),
         ("UtcDatetime", 0),
         ("UtcDatetime", "1700000000.5"),
         ("UtcDatetime", "2026-05-17T12:00:00"),
