@@ -1,7 +1,6 @@
 import io
 import json
 import logging
-import sys
 from collections.abc import Iterator
 
 import pytest
@@ -81,9 +80,11 @@ def test_line_that_cannot_be_written(
 
     log.info("a structure that contains itself", data=circle)
     printed = capsys.readouterr().out
-    monkeypatch.setattr("sys.stdout", io.StringIO())
-    sys.stdout.close()
-    log.info("a closed file")
+    closed = io.StringIO()
+    closed.close()
+    with monkeypatch.context() as patch:
+        patch.setattr("sys.stdout", closed)
+        log.info("a closed file")
 
     assert json.loads(printed)["data"] == "[[...]]"
 
