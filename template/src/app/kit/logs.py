@@ -8,7 +8,7 @@ from contextvars import ContextVar
 from typing import Any
 
 import structlog
-from pydantic_core import PydanticSerializationError, to_json
+from pydantic_core import to_json
 from structlog.tracebacks import ExceptionDictTransformer
 from structlog.types import EventDict, Processor, WrappedLogger
 
@@ -51,7 +51,7 @@ def serialize(event: dict[str, Any], **_options: Any) -> str:
     try:
         return to_json(event, fallback=str, bytes_mode="base64", inf_nan_mode="strings").decode()
     # Text that is not valid Unicode, and structures that contain themselves.
-    except (PydanticSerializationError, ValueError):
+    except ValueError:
         plain = str | int | float | bool | None
         return json.dumps(
             {
