@@ -70,7 +70,9 @@ def downgrade(
                 "Nothing to revert: the database is at this revision already. "
                 f"List the revisions: {command_line('db history')}"
             )
-        confirm(f"Revert {', '.join(reverted)}? Data in removed tables and columns is lost.", yes=yes)
+        confirm(
+            f"Revert {', '.join(reverted)}? Data in removed tables and columns is lost.", yes=yes
+        )
         command.downgrade(migrations.config(url), revision)
     console.print("Done. `dev` applies the migration again, unless you delete its file.")
 
