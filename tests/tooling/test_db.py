@@ -2,6 +2,7 @@ import asyncio
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -59,6 +60,8 @@ def test_unavailable_database(monkeypatch: pytest.MonkeyPatch, arguments: list[s
 def versions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return a copy of the folder of the migrations, and keep the state of `dev` elsewhere."""
     versions = tmp_path / "versions"
+    # Migrations change within one second, which bytecode is not aware of.
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
     original = migrations.config
     source = Path("src/app/migrations/versions")
     shutil.copytree(source, versions, ignore=shutil.ignore_patterns("__pycache__"))

@@ -1,5 +1,6 @@
 """Synchronize the database schema with the models."""
 
+import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -36,6 +37,8 @@ def sync(url: str, confirmed: Sequence[str] = ()) -> None:
     """
     require_connection(url)
     STATE.mkdir(exist_ok=True)
+    # Python does not notice that a file has changed within one second, and would use its old bytecode.
+    sys.dont_write_bytecode = True
     with FileLock(STATE / "migrations.lock"):
         synchronization = SchemaSync(url, confirmed)
         try:
