@@ -2,7 +2,6 @@
 
 import asyncio
 import shutil
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -31,8 +30,6 @@ def url() -> Iterator[str]:
 def versions(folder: Path, git: Git, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return a copy of the folder of the migrations."""
     versions = folder / "src/app/migrations/versions"
-    # Migrations change within one second, which bytecode is not aware of.
-    monkeypatch.setattr(sys, "dont_write_bytecode", True)
     shutil.copytree(VERSIONS, versions, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(PYPROJECT, folder)
     original = migrations.config

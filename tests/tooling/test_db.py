@@ -60,7 +60,7 @@ def test_unavailable_database(monkeypatch: pytest.MonkeyPatch, arguments: list[s
 def versions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return a copy of the folder of the migrations, and keep the state of `dev` elsewhere."""
     versions = tmp_path / "versions"
-    # Migrations change within one second, which bytecode is not aware of.
+    # The tests compare the content of the folder.
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
     original = migrations.config
     source = Path("src/app/migrations/versions")

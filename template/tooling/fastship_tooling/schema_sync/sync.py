@@ -1,10 +1,10 @@
 """Synchronize the database schema with the models."""
 
-import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
+from importlib.util import cache_from_source
 from pathlib import Path
 from shutil import copy
 
@@ -37,8 +37,6 @@ def sync(url: str, confirmed: Sequence[str] = ()) -> None:
     """
     require_connection(url)
     STATE.mkdir(exist_ok=True)
-    # Python does not notice that a file has changed within one second, and would use its old bytecode.
-    sys.dont_write_bytecode = True
     with FileLock(STATE / "migrations.lock"):
         synchronization = SchemaSync(url, confirmed)
         try:
@@ -231,6 +229,8 @@ class SchemaSync:
         self.state.save()
         if not path.exists() or path.read_bytes() != content:
             path.write_bytes(content)
+            # Python does not notice a change within one second, and would use the old bytecode.
+            Path(cache_from_source(path)).unlink(missing_ok=True)
         branches.remember(self.kept)
         for revision in replaced:
             old = self.history.path(revision)
