@@ -34,11 +34,12 @@ def get_page[R: Row](rows: Iterable[R], page: PageParams) -> tuple[list[R], str 
             for row in rows
             if getattr(row, field) is not None and operator(getattr(row, field), value)
         ]
-    name = page.order.removeprefix("-")
-    cursors = {row.id: Cursor(page.order, getattr(row, name), row.id) for row in rows}
-    found = sorted(rows, key=lambda row: cursors[row.id], reverse=page.order != name)
+    order = page.order
+    name = order.removeprefix("-")
+    cursors = {row.id: Cursor(order, getattr(row, name), row.id) for row in rows}
+    found = sorted(rows, key=lambda row: cursors[row.id], reverse=order != name)
     if after := page.after:
-        following = Cursor.__gt__ if page.order == name else Cursor.__lt__
+        following = Cursor.__gt__ if order == name else Cursor.__lt__
         found = [row for row in found if following(cursors[row.id], after)]
     shown = found[: page.limit]
     return shown, cursors[shown[-1].id].encode() if len(found) > page.limit else None

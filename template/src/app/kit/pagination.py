@@ -6,6 +6,7 @@ There is no total count. Counting all rows costs more than the page.
 import base64
 import operator
 from collections.abc import Callable, Iterator
+from functools import cached_property
 from typing import Annotated, Any, ClassVar, NamedTuple, Self
 from uuid import UUID
 
@@ -77,7 +78,7 @@ class PageParams(BaseModel):
     def _decode(cls, text: str) -> Cursor:
         return Cursor.decode(text, {"created_at": UtcDatetime} | cls.SORTS)
 
-    @property
+    @cached_property
     def after(self) -> Cursor | None:
         """Position after which the page starts; None for the first page."""
         return self._decode(self.cursor) if self.cursor is not None else None
