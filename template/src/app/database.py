@@ -182,16 +182,14 @@ async def get_session(request: Request) -> AsyncIterator[AsyncSession]:
         Conflict: A value exists already, or the record was deleted meanwhile.
         RequestValidationError: A stored value references a missing row.
     """
-    factory: SessionFactory = request.app.state.session_factory
-    with database_errors():
-        async with factory() as session:
-            try:
-                yield session
-            except Problem as problem:
-                if problem.commits:
-                    await _commit(session)
-                raise
-            await _commit(session)
+    async with open_session(request.app) as session:
+        try:
+            yield session
+        except Problem as problem:
+            if problem.commits:
+                await _commit(session)
+            raise
+        await _commit(session)
 
 
 async def _commit(session: AsyncSession) -> None:
