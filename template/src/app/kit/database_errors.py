@@ -7,12 +7,11 @@ from http import HTTPStatus
 from socket import gaierror
 
 from asyncpg.exceptions import ForeignKeyViolationError, PostgresError, UniqueViolationError
-from fastapi.exceptions import RequestValidationError
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm.exc import StaleDataError
 
-from app.kit.problems import Problem, ServiceUnavailable, field_error
+from app.kit.problems import Problem, ServiceUnavailable, field_error, missing_reference
 from app.kit.references import LIST_SUFFIX
 
 # https://www.postgresql.org/docs/current/errcodes-appendix.html: connection errors, too many
@@ -71,10 +70,7 @@ def to_problem(error: Exception) -> Exception | None:
     if not columns:  # deleted meanwhile, or still referenced
         return Conflict("Another record references this one, or was deleted.")
     is_list = str(cause.constraint_name).endswith(f"_{columns[0]}{LIST_SUFFIX}")
-    field = f"{columns[0]}s" if is_list else columns[0]
-    return RequestValidationError(
-        [field_error(field, "reference", "Referenced record does not exist.")]
-    )
+    return missing_reference(f"{columns[0]}s" if is_list else columns[0])
 
 
 @contextmanager

@@ -5,10 +5,8 @@ from datetime import datetime
 from typing import Any, Protocol
 from uuid import UUID
 
-from fastapi.exceptions import RequestValidationError
-
 from app.kit.pagination import Cursor, PageParams
-from app.kit.problems import field_error
+from app.kit.problems import missing_reference
 
 
 class Row(Protocol):
@@ -59,5 +57,4 @@ def check_references(values: dict[str, Any], **tables: Container[UUID]) -> None:
         ids = values.get(name)
         for row_id in ids if isinstance(ids, list) else [ids]:
             if row_id is not None and row_id not in existing:
-                message = "Referenced record does not exist."
-                raise RequestValidationError([field_error(name, "reference", message)])
+                raise missing_reference(name)

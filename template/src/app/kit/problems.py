@@ -186,6 +186,16 @@ def field_error(field: str, code: str, message: str) -> dict[str, Any]:
     return {"loc": ("body", field), "type": code, "msg": message}
 
 
+def missing_reference(field: str) -> RequestValidationError:
+    """Return the error for a field with the ID of a record that does not exist.
+
+    Args:
+        field: Name of the field.
+    """
+    message = "Referenced record does not exist."
+    return RequestValidationError([field_error(field, "reference", message)])
+
+
 def _invalid_parameter(detail: dict[str, Any]) -> InvalidParameter:
     location, *path = [str(part) for part in detail["loc"]]
     escaped = [part.replace("~", "~0").replace("/", "~1") for part in path]
