@@ -49,7 +49,8 @@ def new(
 
     Example: feature new invoices number:str:unique 'status:enum[draft,paid]:filter=draft' due:date?
     """
-    from fastship_tooling.feature.create import FeatureError, create, create_again
+    from fastship_tooling.feature.create import create, create_again
+    from fastship_tooling.feature.project import FeatureError
 
     if again:
         if like or singular:

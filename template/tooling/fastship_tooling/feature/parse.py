@@ -229,4 +229,5 @@ def _with_options(field: Field, type_: str, options: set[str]) -> Field:
         raise FieldError(
             f"Lists cannot be filtered by {name}: the suffix is for ranges. Rename the field."
         )
-    return replace(field, **dict.fromkeys(options, True))
+    changes: dict[str, Any] = dict.fromkeys(options, True)
+    return replace(field, **changes)

@@ -43,7 +43,9 @@ def remember(folder: Path | None) -> None:
     Args:
         folder: Folder of the kept migrations.
     """
-    for file in Path(VERSIONS).glob("*.py") if folder else ():
+    if not folder:
+        return
+    for file in Path(VERSIONS).glob("*.py"):
         if found := REVISION.search(text := file.read_text("utf-8")):
             (folder / f"{found[1]}.py").write_text(text, "utf-8")
 

@@ -100,10 +100,12 @@ def destructive_changes(upgrade: ops.UpgradeOps, connection: Connection) -> list
 
 def _replaced(operations: Sequence[Any]) -> Iterator[str]:
     """Yield the constraints of a table that are dropped while others of the same kind are added."""
-    dropped, added = defaultdict(list), defaultdict(list)
+    dropped: defaultdict[tuple[str | None, str | None], list[Any]] = defaultdict(list)
+    added: defaultdict[tuple[str | None, str | None], list[Any]] = defaultdict(list)
     for operation in operations:
         match operation:
-            case ops.DropConstraintOp(constraint_type="unique" | "foreignkey" as kind):
+            case ops.DropConstraintOp(constraint_type="unique" | "foreignkey"):
+                kind = operation.constraint_type
                 dropped[operation.table_name, kind].append(operation.constraint_name)
             case ops.DropIndexOp() if operation.to_index().unique:
                 dropped[operation.table_name, "unique"].append(operation.index_name)
@@ -141,7 +143,7 @@ def _destructive(operation: Any, connection: Connection) -> Iterator[str]:
             if operation.modify_nullable is False and _any_row(operation, connection, null):
                 yield f"makes {place} not nullable, but some rows are null"
         case ops.CreateUniqueConstraintOp() | ops.CreateIndexOp(unique=True):
-            names = [getattr(each, "name", each) for each in operation.columns]
+            names = [str(getattr(each, "name", each)) for each in operation.columns]
             if _any_duplicate(operation, names, connection):
                 yield (
                     f"makes {', '.join(names)} of {operation.table_name} unique, but some rows have the "
@@ -174,7 +176,7 @@ def _any_duplicate(operation: Any, names: Sequence[Any], connection: Connection)
     existing = {entry["name"] for entry in sa.inspect(connection).get_columns(operation.table_name)}
     if not existing.issuperset(names):
         return False
-    keys = [sa.column(name) for name in names]
+    keys: list[sa.ColumnClause[Any]] = [sa.column(name) for name in names]
     query = sa.select(sa.literal(1)).select_from(
         sa.table(operation.table_name, schema=operation.schema)
     )

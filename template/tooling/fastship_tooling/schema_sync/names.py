@@ -1,7 +1,8 @@
 """The names of constraints and indexes."""
 
-from sqlalchemy import CheckConstraint, Constraint, ForeignKeyConstraint, Index, MetaData
-from sqlalchemy.dialects import postgresql
+from typing import Any
+
+from sqlalchemy import CheckConstraint, Constraint, ForeignKeyConstraint, Index, MetaData, make_url
 from sqlalchemy.exc import IdentifierError
 
 from app.cli.console import CLIError
@@ -22,12 +23,15 @@ def check_names(metadata: MetaData) -> None:
     """
     found: dict[tuple[str, str], str] = {}
     for table in metadata.tables.values():
-        for item in (*table.constraints, *table.indexes):
+        items: list[Any] = [*table.constraints, *table.indexes]
+        for item in items:
             name = name_of(item)
             if name is None:
                 continue
-            is_check = isinstance(item, CheckConstraint)
-            content = item.sqltext if is_check else ", ".join(item.columns.keys())
+            if is_check := isinstance(item, CheckConstraint):
+                content = str(item.sqltext)
+            else:
+                content = ", ".join(item.columns.keys())
             described = f"{type(item).__name__}({content}) of {table.name}"
             if len(name.encode()) > MAX_BYTES:
                 raise CLIError(
@@ -52,7 +56,8 @@ def name_of(item: Constraint | Index) -> str | None:
     Args:
         item: Constraint or index of a table.
     """
-    preparer = postgresql.dialect().identifier_preparer
+    preparer = make_url("postgresql://").get_dialect()().identifier_preparer
+    name: str | None
     try:
         if isinstance(item, Index):
             name = preparer.format_index(item)
