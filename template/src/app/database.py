@@ -156,7 +156,8 @@ async def lifespan(app: FastAPI, settings: Settings, *cleanups: Step) -> AsyncIt
     """
     engine = create_engine(settings.database)
     app.state.session_factory = create_session_factory(engine)
-    app.state.read_connection = engine.execution_options(isolation_level="AUTOCOMMIT").connect
+    autocommit = engine.sync_engine.execution_options(isolation_level="AUTOCOMMIT")
+    app.state.read_connection = autocommit.connect
 
     async def check() -> None:
         async with engine.connect() as connection:
