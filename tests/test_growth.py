@@ -110,13 +110,10 @@ def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
 def test_a_million_rows(fresh: Project) -> None:
     fields = ("total:decimal:filter,sort", "status:enum[draft,paid]:filter")
     fresh.uv_run("acme-orders", "feature", "new", "orders", *fields)
-    variables = {
-        "APP_ENVIRONMENT": "development",
-        "AUTH_RATE_LIMITS": "false",
-        "LOG_LEVEL": "ERROR",
-    }
-
-    output = fresh.run("uv", "run", "--quiet", "python", "-c", EXPLAIN, str(ROWS), **variables)
+    output = fresh.uv_run(
+        "python", "-c", EXPLAIN, str(ROWS),
+        APP_ENVIRONMENT="development", AUTH_RATE_LIMITS="false", LOG_LEVEL="ERROR",
+    )  # fmt: skip
 
     plans = json.loads(output.partition("PLANS ")[2])
     scanned = [

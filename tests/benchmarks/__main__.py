@@ -15,6 +15,7 @@ from pathlib import Path
 import httpx2
 from copier import run_copy
 
+from tests.benchmarks.layers import layers
 from tests.benchmarks.servers import servers
 from tests.benchmarks.throughput import throughput
 from tests.conftest import ANSWERS, ROOT
@@ -200,6 +201,11 @@ def compare_servers(folder: Path) -> None:
     servers(rendered(folder / "project", FULL))
 
 
+def measure_layers(folder: Path) -> None:
+    """Measure the parts of a request."""
+    layers(rendered(folder / "project", FULL))
+
+
 def compare_with_bare(folder: Path) -> None:
     """Compare the cost of requests with that of a minimal application."""
     throughput(rendered(folder / "project", FULL))
@@ -214,6 +220,7 @@ BENCHMARKS: dict[str, Callable[[Path], None]] = {
     "saved-model": saved_model,
     "servers": compare_servers,
     "throughput": compare_with_bare,
+    "layers": measure_layers,
 }
 
 

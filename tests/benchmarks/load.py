@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 from tests.project import Project
 from tests.running import Application, free_port, listens
@@ -101,19 +102,43 @@ def memory_mb(session: int) -> float:
     return sum(int(match[1]) for match in found if match) / 1024
 
 
-def rate(session: int, url: str, *headers: str) -> tuple[float, float]:
-    """Return the requests per second, and the requests per second of CPU time."""
+class Rate(NamedTuple):
+    """What a server did under load."""
+
+    per_second: float
+    of_cpu: float
+    """Requests per second of CPU time."""
+    p50: float
+    """Median of the response times in milliseconds."""
+    p99: float
+    failed: int
+    """Responses with other codes than 2xx and 3xx."""
+
+
+def rate(
+    session: int, url: str, *headers: str, connections: int = CONNECTIONS, seconds: int = SECONDS
+) -> Rate:
+    """Send requests for some seconds, after two seconds that do not count."""
     if shutil.which("wrk") is None:
         sys.exit("This needs wrk: apt install wrk, or brew install wrk")
     options = [part for header in headers for part in ("-H", header)]
-    wrk = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{SECONDS}s", *options, url]
-    subprocess.run([*wrk[:3], "-d2s", *wrk[4:]], check=True, capture_output=True)
+    wrk = ["wrk", "-t1", f"-c{connections}", "--latency", *options, url]
+    subprocess.run([*wrk, "-d2s"], check=True, capture_output=True)
     before = cpu_seconds(session)
-    output = subprocess.run(wrk, check=True, capture_output=True, text=True).stdout
+    output = subprocess.run(
+        [*wrk, f"-d{seconds}s"], check=True, capture_output=True, text=True
+    ).stdout
     used = cpu_seconds(session) - before
-    assert "Non-2xx" not in output, output
+    refused = re.search(r"Non-2xx or 3xx responses: (\d+)", output)
     count = int(re.search(r"(\d+) requests in", output)[1])  # type: ignore[index]
-    return count / SECONDS, count / used
+    p50, p99 = (milliseconds(output, percent) for percent in (50, 99))
+    return Rate(count / seconds, count / used, p50, p99, int(refused[1]) if refused else 0)
+
+
+def milliseconds(output: str, percent: int) -> float:
+    found = re.search(rf"{percent}% +([\d.]+)(us|ms|s)\b", output)
+    assert found, output
+    return float(found[1]) * {"us": 0.001, "ms": 1, "s": 1000}[found[2]]
 
 
 def fill(url: str) -> str:

@@ -107,13 +107,14 @@ def servers(project: Project) -> None:
                 memory = memory_mb(session)
                 if token is None:
                     token = fill(url)
-                live, live_cpu = rate(session, f"{url}/health/live")
-                items, items_cpu = rate(session, f"{url}/api/v1/items", f"Authorization: {token}")
+                live = rate(session, f"{url}/health/live")
+                items = rate(session, f"{url}/api/v1/items", f"Authorization: {token}")
                 stopped = stop(session, url)
             with serving(project, *command, "2", **variables) as (url, session):
                 lost = lose_a_worker(session, url)
             print(
-                f"| {name} | {live:.0f}/s, {live_cpu:.0f} | {items:.0f}/s, {items_cpu:.0f} "
+                f"| {name} | {live.per_second:.0f}/s, {live.of_cpu:.0f} "
+                f"| {items.per_second:.0f}/s, {items.of_cpu:.0f} "
                 f"| {memory:.0f} MB | {stopped} | {lost} |",
                 flush=True,
             )

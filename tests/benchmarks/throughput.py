@@ -1,6 +1,10 @@
 """CPU time of requests to one worker, compared with a minimal application."""
 
-from tests.benchmarks.load import database, fill, rate, serving
+import statistics
+import sys
+from typing import NamedTuple
+
+from tests.benchmarks.load import database, fill, memory_mb, rate, serving
 from tests.project import Project
 from tests.running import ACCOUNTS, redis_server
 
@@ -45,12 +49,31 @@ app = Starlette(
 )
 """
 UVICORN = ["uvicorn", "--port", "{port}", "--no-access-log", "--log-level", "warning", "bare:app"]
-PATHS = {"/health/live": 0.45, "/api/v1/items": 0.30, "/api/v1/auth/me": 0.30}
-"""Goal for each path: its rate as a share of the rate of the minimal application."""
+ROUNDS = 5
+SECONDS = 3
+MANY = 200
+"""Clients at once, for the last table."""
+
+
+class Bound(NamedTuple):
+    """Shares of the rate of the minimal application."""
+
+    goal: float
+    least: float
+    """Less is a regression."""
+
+
+PATHS = {
+    "/health/live": Bound(0.45, 0.20),
+    "/api/v1/items": Bound(0.30, 0.16),
+    "/api/v1/auth/me": Bound(0.30, 0.18),
+}
 
 
 def throughput(project: Project) -> None:
-    """Print the table.
+    """Print the tables, and exit with 1 after a regression.
+
+    The servers take turns, so that other work on the machine affects both.
 
     Args:
         project: The full variant.
@@ -67,18 +90,49 @@ def throughput(project: Project) -> None:
             "PYTHONPATH": str(project.path),
         }
         serve = ["acme-orders", "serve", "--workers", "1", "--port", "{port}"]
-        found: dict[str, list[tuple[float, float]]] = {path: [] for path in PATHS}
-        token = ""
-        for command in (serve, UVICORN):
-            with serving(project, *command, **variables) as (address, session):
-                token = token or fill(address)
-                for path, rates in found.items():
-                    rates.append(rate(session, f"{address}{path}", f"Authorization: {token}"))
-    print("| path | per second | per second of CPU | minimal | share | goal |")
-    print("| --- | --- | --- | --- | --- | --- |")
-    for path, ((per_second, of_cpu), (_, bare)) in found.items():
-        print(
-            f"| {path} | {per_second:.0f} | {of_cpu:.0f} | {bare:.0f} "
-            f"| {of_cpu / bare:.2f} | {PATHS[path]:.2f} |"
+        with (
+            serving(project, *serve, **variables) as (ours, our_session),
+            serving(project, *UVICORN, **variables) as (theirs, their_session),
+        ):
+            memory = memory_mb(our_session)
+            token = f"Authorization: {fill(ours)}"
+            print("| path | per second of CPU | minimal | share | goal | p50 | p99 |")
+            print("| --- | --- | --- | --- | --- | --- | --- |")
+            worse = [
+                path
+                for path in PATHS
+                if not compare(path, (ours, our_session), (theirs, their_session), token)
+            ]
+            many = {
+                path: rate(our_session, f"{ours}{path}", token, connections=MANY) for path in PATHS
+            }
+    print(
+        f"\n{MANY} clients at once: p99 "
+        + ", ".join(
+            f"{each.p99:.0f} ms, {each.failed} refused ({path})" for path, each in many.items()
         )
+    )
+    print(f"Memory of a worker before the first request: {memory:.0f} MB")
     project.remove_database()
+    if worse:
+        sys.exit(f"Slower than before: {', '.join(worse)}")
+
+
+def compare(path: str, ours: tuple[str, int], theirs: tuple[str, int], token: str) -> bool:
+    """Print the line of a path. Return whether the share is not too small."""
+    rates = [
+        [rate(session, f"{url}{path}", token, seconds=SECONDS) for url, session in (ours, theirs)]
+        for _ in range(ROUNDS)
+    ]
+    assert not any(each.failed for pair in rates for each in pair)
+    mine, minimal = (statistics.median(pair[side].of_cpu for pair in rates) for side in (0, 1))
+    share = statistics.median(pair[0].of_cpu / pair[1].of_cpu for pair in rates)
+    p50, p99 = (
+        statistics.median(getattr(pair[0], name) for pair in rates) for name in ("p50", "p99")
+    )
+    print(
+        f"| {path} | {mine:.0f} | {minimal:.0f} | {share:.2f} | {PATHS[path].goal:.2f} "
+        f"| {p50:.1f} ms | {p99:.1f} ms |",
+        flush=True,
+    )
+    return share >= PATHS[path].least
