@@ -20,7 +20,7 @@ src/app/cli/__init__.py src/app/cli/__main__.py src/app/cli/console.py src/app/c
 src/app/health/__init__.py src/app/health/probe.py src/app/health/router.py
 src/app/items/__init__.py src/app/items/dependencies.py src/app/items/exceptions.py src/app/items/router.py
 src/app/items/schemas.py
-src/app/kit/__init__.py src/app/kit/api_docs.py src/app/kit/conditions.py src/app/kit/error_reports.py src/app/kit/graceful_shutdown.py
+src/app/kit/__init__.py src/app/kit/api_docs.py src/app/kit/conditions.py src/app/kit/console_log.py src/app/kit/error_reports.py src/app/kit/graceful_shutdown.py
 src/app/kit/http_protocol.py src/app/kit/logs.py
 src/app/kit/middleware.py src/app/kit/pagination.py src/app/kit/problems.py src/app/kit/routing.py
 src/app/kit/schemas.py src/app/kit/settings.py src/app/kit/state.py src/app/kit/telemetry.py
@@ -28,7 +28,7 @@ tests/__init__.py tests/conftest.py tests/test_config.py tests/test_docstrings.p
 tests/cli/__init__.py tests/cli/test_main.py
 tests/health/__init__.py tests/health/test_probe.py tests/health/test_router.py
 tests/items/__init__.py tests/items/factories.py tests/items/test_router.py
-tests/kit/__init__.py tests/kit/test_conditions.py tests/kit/test_graceful_shutdown.py
+tests/kit/__init__.py tests/kit/test_conditions.py tests/kit/test_console_log.py tests/kit/test_graceful_shutdown.py
 tests/kit/test_http_protocol.py tests/kit/test_logs.py tests/kit/test_middleware.py tests/kit/test_time_limit.py
 tests/kit/test_pagination.py tests/kit/test_problems.py tests/kit/test_routing.py tests/kit/test_schemas.py
 tests/kit/test_telemetry.py

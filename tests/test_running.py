@@ -25,7 +25,7 @@ def test_first_day(fresh: Project) -> None:
     fresh = Project(fresh.path, {})  # with a virtual environment of its own
 
     # From an empty folder to the first row.
-    with dev(fresh) as app:
+    with dev(fresh, LOG_FORMAT="pretty") as app:
         assert "x-request-id" in app.client().get(ITEMS).headers
         client = app.signed_in("ada@example.com", register=True)
         item = client.post(ITEMS, json={"title": "Buy milk"}).raise_for_status().json()
@@ -34,7 +34,8 @@ def test_first_day(fresh: Project) -> None:
     assert (
         "Confirm your email address" in next((fresh.path / ".dev/mails").glob("*.html")).read_text()
     )
-    assert "/verify-email?token=" in app.output
+    # The link is on a line of its own.
+    assert re.search(rf"^ +{app.url}/verify-email\?token=\S+$", app.output, re.MULTILINE)
     assert ready == {"status": "ok", "checks": {"database": "ok", "redis": "ok"}}
     assert "Created .env from .env.example." in app.output
     assert app.output.rstrip().endswith("Stopped.")

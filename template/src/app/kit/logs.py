@@ -13,6 +13,7 @@ from structlog.tracebacks import ExceptionDictTransformer
 from structlog.types import EventDict, Processor, WrappedLogger
 
 from app.config import Settings
+from app.kit.console_log import ConsoleLog
 from app.kit.telemetry import add_trace_id, is_exported
 
 request_id_var: ContextVar[str | None] = ContextVar("request_id", default=None)
@@ -111,11 +112,13 @@ def configure_logging(settings: Settings) -> None:
         add_request_id,
         *([add_trace_id] if is_exported() else []),
         Sampler(log.sample_rate),
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.TimeStamper("%H:%M:%S", utc=False)
+        if pretty
+        else structlog.processors.TimeStamper("iso", utc=True),
         structlog.processors.StackInfoRenderer(),
     ]
     render: list[Processor] = (
-        [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
+        [ConsoleLog()]
         if pretty
         else [
             # Local variables may contain secrets.

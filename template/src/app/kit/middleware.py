@@ -155,4 +155,4 @@ def _level(path: str, status: int) -> int:
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return logging.ERROR
     # Health checks arrive every few seconds and matter only when they fail.
-    return logging.DEBUG if path.startswith("/health/") else logging.INFO
+    return logging.DEBUG if path.startswith(("/health/", "/docs/assets/")) else logging.INFO

@@ -38,6 +38,9 @@ def dev(
     settings = load_settings()
     port = port or settings.app.port
     url = f"http://{host}:{port}"
+    mail = getattr(settings, "mail", None)
+    if mail and "links_to" not in mail.model_fields_set:
+        os.environ["MAIL_LINKS_TO"] = url
     with single_instance(url), ExitStack() as stack:
         require_free_port(host, port)
         if first_start:

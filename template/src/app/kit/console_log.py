@@ -1,0 +1,67 @@
+"""Log lines for people: short ones for requests, and tracebacks without the frames of libraries."""
+
+import os
+import traceback
+from pathlib import Path
+from textwrap import indent
+from typing import Any, TextIO
+
+import structlog
+from structlog.types import EventDict, ExcInfo, WrappedLogger
+
+MAX_PATH = 60
+STYLES = {2: "\033[32m", 3: "\033[36m", 4: "\033[33m", 5: "\033[31m"}
+"""Colors of the status codes, by their first digit."""
+
+
+class ConsoleLog:
+    """The last processor of structlog, which returns the text of an event."""
+
+    def __init__(self) -> None:
+        self.colors = "NO_COLOR" not in os.environ
+        self.render = structlog.dev.ConsoleRenderer(
+            colors=self.colors, exception_formatter=write_traceback
+        )
+
+    def __call__(self, logger: WrappedLogger, method: str, event: EventDict) -> str:
+        """Return one or several lines."""
+        if event["event"] == "request" and "status" in event:
+            return self._request_line(event)
+        text = event.pop("text", None)
+        line = str(self.render(logger, method, event))
+        # Links can only be clicked if they are on a line of their own.
+        return f"{line}\n{indent(text.strip(), '  ')}" if text else line
+
+    def _request_line(self, event: EventDict) -> str:
+        path, code = str(event["path"]), str(event["status"])
+        if len(path) > MAX_PATH:
+            path = f"{path[: MAX_PATH - 1]}…"
+        if self.colors and (style := STYLES.get(event["status"] // 100)):
+            code = f"{style}{code}\033[0m"
+        return (
+            f"{event['timestamp']}  {event['method']:<6}  {path}  {code}  "
+            f"{event['duration_ms']:.0f} ms  {str(event.get('request_id', ''))[:8]}"
+        )
+
+
+def write_traceback(file: TextIO, exc_info: ExcInfo) -> None:
+    """Write a traceback with the frames of the project and the one that raised the error.
+
+    Args:
+        file: Receives the text.
+        exc_info: As `sys.exc_info` returns it.
+    """
+    found = traceback.TracebackException(*exc_info)
+    pending: list[Any] = [found]
+    while pending:
+        error = pending.pop()
+        *frames, last = error.stack or [None]
+        error.stack[:] = [frame for frame in frames if _is_own(frame)] + [last] * bool(last)
+        causes = (error.__cause__, error.__context__, *(error.exceptions or ()))
+        pending += [cause for cause in causes if cause]
+    file.write("".join(found.format()).rstrip() + "\n")
+
+
+def _is_own(frame: traceback.FrameSummary) -> bool:
+    path = Path(frame.filename)
+    return path.is_relative_to(Path.cwd()) and "site-packages" not in path.parts
