@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from fastship_tooling import openapi
+from fastship_tooling.project import HAS_AUTH
 from typer.testing import CliRunner
 
 from app.cli.main import app
@@ -65,6 +66,9 @@ def test_routes() -> None:
 
     assert result.exit_code == 0
     rows = [line.split() for line in result.stdout.splitlines()]
-    [create] = [row for row in rows if row[:2] == ["POST", "/api/v1/items"]]
-    assert create[-1] == "app.items.router:create_item"
+    access = "user" if HAS_AUTH else "public"
+    assert ["POST", "/api/v1/items", access, "app.items.router:create_item"] in rows
     assert ["GET", "/health/live", "public", "app.health.router:live"] in rows
+    if HAS_AUTH:
+        users = ["GET", "/api/v1/auth/users", "superuser", "app.auth.admin_router:list_users"]
+        assert users in rows

@@ -17,6 +17,9 @@ from fastship_tooling.feature import commands as feature
 from fastship_tooling.project import HAS_AUTH, HAS_DATABASE, HAS_DOCS
 from fastship_tooling.settings import default_to_development
 
+DEVELOP, CONTAINERS, PUBLISH = "Develop", "Containers of development", "Publish"
+"""Headings in the help."""
+
 
 def add_commands(app: typer.Typer) -> None:
     """Add the commands to `app`.
@@ -24,20 +27,20 @@ def add_commands(app: typer.Typer) -> None:
     Args:
         app: The command line of the application.
     """
-    app.command()(dev.dev)
-    app.command("test", context_settings=checks.PASS_ON)(checks.run_tests)
-    app.command()(checks.lint)
-    app.command()(checks.lock)
-    app.command()(doctor.doctor)
-    app.command()(routes.routes)
-    app.command()(stack.up)
-    app.command()(stack.down)
-    app.command()(stack.logs)
-    app.command()(deploy.deploy)
-    app.command()(openapi.openapi)
-    app.command()(changelog.changelog)
-    app.add_typer(client.app, name="client")
-    app.add_typer(feature.app, name="feature")
+    app.command(rich_help_panel=DEVELOP)(dev.dev)
+    app.command("test", context_settings=checks.PASS_ON, rich_help_panel=DEVELOP)(checks.run_tests)
+    app.command(rich_help_panel=DEVELOP)(checks.lint)
+    app.add_typer(feature.app, name="feature", rich_help_panel=DEVELOP)
+    app.command(rich_help_panel=DEVELOP)(routes.routes)
+    app.command(rich_help_panel=DEVELOP)(doctor.doctor)
+    app.command(rich_help_panel=DEVELOP)(checks.lock)
+    app.command(rich_help_panel=CONTAINERS)(stack.up)
+    app.command(rich_help_panel=CONTAINERS)(stack.down)
+    app.command(rich_help_panel=CONTAINERS)(stack.logs)
+    app.command(rich_help_panel=PUBLISH)(deploy.deploy)
+    app.add_typer(client.app, name="client", rich_help_panel=PUBLISH)
+    app.command(rich_help_panel=PUBLISH)(openapi.openapi)
+    app.command(rich_help_panel=PUBLISH)(changelog.changelog)
     if HAS_DATABASE:
         from fastship_tooling.database import commands as database
 
@@ -49,4 +52,4 @@ def add_commands(app: typer.Typer) -> None:
     if HAS_DOCS:
         from fastship_tooling.docs import commands as docs
 
-        app.add_typer(docs.app, name="docs")
+        app.add_typer(docs.app, name="docs", rich_help_panel=PUBLISH)

@@ -1,11 +1,15 @@
 """`routes`: the routes of the application."""
 
+from collections.abc import Iterator
+from typing import Any
+
 from app.cli.console import console, table
 from fastship_tooling import openapi
+from fastship_tooling.project import HAS_AUTH
 
 
 def routes() -> None:
-    """List the routes: method, path, access, and the function that handles them.
+    """List the routes: method, path, who has access, and the function that handles them.
 
     Example: routes | grep items
     """
@@ -21,7 +25,25 @@ def routes() -> None:
         path = str(route.path_format)
         for method in sorted(set(route.methods or ()) - {"HEAD"}):
             operation = described.get(path, {}).get(method.lower(), {})
-            schemes = sorted({name for need in operation.get("security", ()) for name in need})
-            access = " or ".join(schemes) or "public"
+            access = "user" if operation.get("security") else "public"
+            if access == "user" and any(
+                _is_superuser_check(call) for call in _calls(route.dependant)
+            ):
+                access = "superuser"
             rows.add_row(method, path, access, f"{endpoint.__module__}:{endpoint.__qualname__}")
     console.print(rows)
+
+
+def _calls(dependant: Any) -> Iterator[Any]:
+    """Yield the function of a dependency, and those of the dependencies that it has."""
+    yield dependant.call
+    for dependency in dependant.dependencies:
+        yield from _calls(dependency)
+
+
+def _is_superuser_check(call: Any) -> bool:
+    if not HAS_AUTH:
+        return False
+    from app.auth.dependencies import get_superuser
+
+    return call is get_superuser
