@@ -266,6 +266,14 @@ def test_history_of_another_branch(monkeypatch: pytest.MonkeyPatch) -> None:
     assert re.search(r"-> +of_a_branch +Its file is missing", output)
 
 
+def test_current(url: str) -> None:
+    runner.invoke(app, ["db", "downgrade", "base", "--yes"])
+    empty = run("current")
+    migrations.upgrade(url)
+
+    assert (empty, run("current")) == ((0, ""), (0, "0001"))
+
+
 def count_items(url: str) -> int:
     def read(connection: Connection) -> int:
         return len(connection.execute(text("SELECT id FROM items")).all())

@@ -1,6 +1,7 @@
 """Alembic's environment: runs the migrations. Owned by the template."""
 
 import asyncio
+import time
 from graphlib import CycleError, TopologicalSorter
 from importlib import import_module
 from pathlib import Path
@@ -10,19 +11,21 @@ from alembic import context
 from alembic.autogenerate.api import AutogenContext
 from alembic.ddl.postgresql import PostgresqlImpl
 from alembic.operations.ops import CreateTableOp, DropTableOp, MigrationScript, OpContainer
-from sqlalchemy import CheckConstraint, Connection, Enum, pool
+from sqlalchemy import CheckConstraint, Connection, Enum, event, pool
 from sqlalchemy.ext.asyncio import create_async_engine
 
 import app
 from app.config import Settings
 from app.database import Base
 from app.kit.enums import ENUM, literals
+from app.migrations import LOCK_TIMEOUT_SECONDS, log
 
 # Hide these frames from tracebacks.
 __tracebackhide__ = True
 
 # Any number, the same for all processes: replicas that start together migrate one after another.
 ADVISORY_LOCK = 7_402_531_117
+POLL_SECONDS = 0.2
 
 for models in Path(str(app.__file__)).parent.glob("*/models.py"):
     import_module(f"app.{models.parent.name}.models")
@@ -87,6 +90,35 @@ def render_item(kind: str, item: object, _context: AutogenContext) -> str | Lite
     return "sa.Text()" if kind == "type" and isinstance(item, Enum) else False
 
 
+def wait_for_turn(connection: Connection) -> None:
+    """Wait until no other migration runs, and keep others waiting until the end of the transaction.
+
+    A statement that waits for the lock would have a snapshot, and `CREATE INDEX CONCURRENTLY` of the other
+    migration would wait for that in turn. So this asks again and again.
+    """
+    asked = False
+    while True:
+        query = f"SELECT pg_try_advisory_xact_lock({ADVISORY_LOCK})"
+        is_free = connection.exec_driver_sql(query).scalar()
+        # The driver keeps the result, and with it the snapshot, until the next statement.
+        limit_waits(connection)
+        if is_free:
+            return
+        if not asked:
+            log.warning("Another migration is running. Waiting for it.")
+        asked = True
+        time.sleep(POLL_SECONDS)
+
+
+def limit_waits(connection: Connection) -> None:
+    """Limit the time that the statements of a transaction wait for a lock.
+
+    All other statements on the table queue behind them. Outside of transactions, there is no limit:
+    `CREATE INDEX CONCURRENTLY` blocks no other statement, and would leave an invalid index.
+    """
+    connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT_SECONDS}s'")
+
+
 def run(connection: Connection) -> None:
     """Run the migrations in one transaction."""
     context.configure(
@@ -98,14 +130,18 @@ def run(connection: Connection) -> None:
         process_revision_directives=sort_tables,
     )
     with context.begin_transaction():
-        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({ADVISORY_LOCK})")
         context.run_migrations()
 
 
 async def connect_and_run() -> None:
-    """Connect and run the migrations."""
+    """Connect and run the migrations.
+
+    The lock has a connection of its own, since an `autocommit_block` ends the transaction of the migrations.
+    """
     engine = create_async_engine(database_url(), poolclass=pool.NullPool)
-    async with engine.connect() as connection:
+    async with engine.connect() as turn, engine.connect() as connection:
+        await turn.run_sync(wait_for_turn)
+        event.listen(connection.sync_connection, "begin", limit_waits)
         await connection.run_sync(run)
     await engine.dispose()
 
@@ -115,6 +151,7 @@ if context.is_offline_mode():
     with context.begin_transaction():
         context.run_migrations()
 elif connection := context.config.attributes.get("connection"):
+    wait_for_turn(connection)
     run(connection)
 else:
     asyncio.run(connect_and_run())
