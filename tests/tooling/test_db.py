@@ -104,7 +104,8 @@ class TestRevision:
             migrations.on_connection(url, lambda c: c.execute(text("ALTER TABLE items DROP old")))
 
         assert (code, again) == (0, 1)
-        assert "It drops items.old.\nCreated " in output
+        assert "It drops items.old.\nIn production: " in output
+        assert "_drop_old.py: ban-drop-column\n  ALTER TABLE items DROP COLUMN " in output
         assert "_drop_old.py.\nReview it, then apply it" in output
         # A destructive migration is not applied to compare the models.
         assert "_drop_old.py is not applied, because it drops items.old." in refused

@@ -17,6 +17,7 @@ from sqlalchemy.exc import DBAPIError
 from app import migrations
 from app.cli.console import CLIError, console
 from app.cli.db import VERSIONS, migration_errors, plan, require_connection
+from fastship_tooling.database import squawk
 from fastship_tooling.project import STATE, command_line
 from fastship_tooling.schema_sync import branches
 from fastship_tooling.schema_sync.changes import REPLACES, is_lossless
@@ -123,6 +124,7 @@ class SchemaSync:
             self._remove([draft.revision])
             raise
         _report("created and applied", path)
+        self._check(path)
 
     def _is_undo(self, draft: Draft, staged: Config) -> bool:
         """Return whether a destructive change loses no data and exchanges no constraint.
@@ -211,6 +213,7 @@ class SchemaSync:
             path = migrations.on_connection(self.url, apply)
         if path:
             _report("rewritten and applied", path)
+            self._check(path)
         else:
             console.print("Migration removed: the models have no changes.", style="green")
         return True
@@ -246,6 +249,15 @@ class SchemaSync:
             self.history.path(revision).unlink()
             del self.state[revision]
         self.state.save()
+
+    def _check(self, path: Path) -> None:
+        """Print what a new migration would block or break in production, or accept it if confirmed."""
+        for script in History(self.url).values():
+            if Path(script.path).name == path.name:
+                if self.confirmed:
+                    squawk.accept(script, "confirmed")
+                else:
+                    squawk.warn(script)
 
     def _remind(self, path: Path, destructive: list[str]) -> None:
         _report("created, but not applied", path, style="yellow")
