@@ -11,7 +11,8 @@ from alembic import context
 from alembic.autogenerate.api import AutogenContext
 from alembic.ddl.postgresql import PostgresqlImpl
 from alembic.operations.ops import CreateTableOp, DropTableOp, MigrationScript, OpContainer
-from sqlalchemy import CheckConstraint, Connection, Enum, event, pool
+from sqlalchemy import CheckConstraint, ClauseElement, Connection, Enum, Index, event, pool, text
+from sqlalchemy.exc import ProgrammingError
 from sqlalchemy.ext.asyncio import create_async_engine
 
 import app
@@ -71,7 +72,7 @@ def by_reference[T: (CreateTableOp, DropTableOp)](operations: list[T]) -> list[T
 
 
 class Comparison(PostgresqlImpl):
-    """Alembic's comparison, which compares the names of check constraints, and the values of enums."""
+    """Alembic's comparison, and that of the conditions of check constraints and indexes."""
 
     __dialect__ = "postgresql"
 
@@ -79,10 +80,53 @@ class Comparison(PostgresqlImpl):
         self, metadata_constraint: CheckConstraint, reflected_constraint: CheckConstraint
     ) -> Any:
         """Compare the check constraint of a model with that of the database."""
-        equal = super().compare_check_constraint(metadata_constraint, reflected_constraint)
-        new = metadata_constraint.info.get(ENUM)
-        different = new and set(new) != literals(str(reflected_constraint.sqltext))
-        return equal.Different("values") if different else equal
+        result = super().compare_check_constraint(metadata_constraint, reflected_constraint)
+        if values := metadata_constraint.info.get(ENUM):
+            # Their order does not matter.
+            equal = set(values) == literals(str(reflected_constraint.sqltext))
+        else:
+            conditions = metadata_constraint.sqltext, reflected_constraint.sqltext
+            equal = self.is_same_condition(metadata_constraint.table, *conditions)
+        return result if equal else result.Different("condition")
+
+    def compare_indexes(self, metadata_index: Index, reflected_index: Index) -> Any:
+        """Compare the index of a model with that of the database."""
+        result = super().compare_indexes(metadata_index, reflected_index)
+        new, old = (
+            index.dialect_options["postgresql"]["where"]
+            for index in (metadata_index, reflected_index)
+        )
+        if new is None or old is None:
+            equal = new is old
+        else:
+            equal = self.is_same_condition(metadata_index.table, new, old)
+        return result if equal else result.Different("condition")
+
+    def is_same_condition(self, table: Any, *conditions: str | ClauseElement) -> bool:
+        """Return whether PostgreSQL writes conditions for the rows of a table in the same way."""
+        connection = self.connection
+        if connection is None:  # --sql
+            return True
+        savepoint = connection.begin_nested()
+        try:
+            name = self.dialect.identifier_preparer.format_table(table)
+            connection.exec_driver_sql(f"CREATE TEMP TABLE comparison (LIKE {name})")
+            for condition in conditions:
+                clause = text(condition) if isinstance(condition, str) else condition
+                compiled = clause.compile(
+                    dialect=self.dialect,
+                    compile_kwargs={"literal_binds": True, "include_table": False},
+                )
+                connection.exec_driver_sql(f"ALTER TABLE comparison ADD CHECK ({compiled})")
+            query = (
+                "SELECT count(DISTINCT pg_get_constraintdef(oid)) FROM pg_constraint "
+                "WHERE conrelid = 'comparison'::regclass AND contype = 'c'"
+            )
+            return connection.exec_driver_sql(query).scalar() == 1
+        except ProgrammingError:  # it uses a new column
+            return False
+        finally:
+            savepoint.rollback()
 
 
 def render_item(kind: str, item: object, _context: AutogenContext) -> str | Literal[False]:
