@@ -145,7 +145,9 @@ def checks_pass(project: Path, shared: dict[str, str], *tests: str, migrate: boo
         updated.uv_run("acme-orders", "db", "revision", "update from the template")
         # It deletes the accounts, or adds owners: not while the application is in use.
         [path] = (project / "src/app/migrations/versions").glob("*_update_from_the_template.py")
-        rules = "ban-drop-column, ban-drop-table, adding-required-field, adding-foreign-key-constraint"
+        rules = (
+            "ban-drop-column, ban-drop-table, adding-required-field, adding-foreign-key-constraint"
+        )
         path.write_text(f"{path.read_text()}\n# squawk-ignore {rules}: never deployed\n")
     updated.uv_run("acme-orders", "openapi")
     updated.uv_run("acme-orders", "lint")

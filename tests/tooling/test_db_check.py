@@ -142,7 +142,6 @@ def test_two_heads(versions: Path) -> None:
 
     result = runner.invoke(app, ["db", "check"])
 
-    # `db upgrade` and `deploy` refuse them, until `db merge`.
     assert result.exit_code == 1
     assert sorted(re.findall(r"^(.)\.py: ban-drop-column$", result.stderr, re.M)) == ["a", "b"]
 
@@ -231,6 +230,19 @@ class TestDeploy:
         assert rules() == ["require-concurrent-index-creation"]
         assert migrate("0001")[-1] == ("db", "upgrade")
 
+    def test_two_heads(
+        self, versions: Path, docker: FakeDocker, migrate: Callable[[str], object]
+    ) -> None:
+        for name in "ab":
+            add_revision(versions, name, "pass")
+
+        with pytest.raises(
+            server.DeployError, match=r"Several migrations are the latest.*db merge"
+        ):
+            migrate("0001")
+
+        assert [command[-1] for command in docker.commands] == ["current"]
+
     @pytest.mark.parametrize("current", ["", "of_a_branch"], ids=["empty", "unknown"])
     def test_nothing_to_check(
         self, versions: Path, migrate: Callable[[str], list[tuple[str, ...]]], current: str
@@ -239,3 +251,13 @@ class TestDeploy:
 
         # `db upgrade` reports an unknown revision.
         assert migrate(current)[-1] == ("db", "upgrade")
+
+
+def test_missing_program(versions: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    add_revision(versions, "a", "pass")
+    monkeypatch.setattr("sysconfig.get_path", lambda _name: str(tmp_path))
+
+    result = runner.invoke(app, ["db", "check"])
+
+    assert result.exit_code == 1
+    assert "squawk does not run:" in result.stderr

@@ -9,10 +9,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from app.cli.console import CLIError, console
 from app.cli.db import load_history
+from fastship_tooling.database.squawk_rules import GENERAL, RULES, UNCHECKED
 from fastship_tooling.project import command_line
 
 if TYPE_CHECKING:
@@ -21,91 +22,10 @@ if TYPE_CHECKING:
 
 NO_DATABASE = "postgresql+asyncpg://"
 """URL for SQL that is not executed."""
-UNCHECKED = "unchecked"
-"""Rule for a migration without SQL, because it reads from the database."""
 IGNORED = re.compile(r"#\s*squawk-ignore:?\s+([a-z, -]+)")
 TABLE = re.compile(
     r"(?:\b(?:ALTER|CREATE|DROP) TABLE|\bON) (?:IF (?:NOT )?EXISTS )?(?:ONLY )?([\w.\"$]+)", re.I
 )
-VALIDATE = """\
-    with op.get_context().autocommit_block():
-        op.execute("ALTER TABLE {table} VALIDATE CONSTRAINT NAME")"""
-INDEX = """\
-    with op.get_context().autocommit_block():
-        op.create_index("NAME", "{table}", [...], postgresql_concurrently=True{unique})"""
-EXPAND = "Add a new column, write both, copy the values, and drop the old one in a later version."
-# Other rules of squawk are about style, or about locks that are released at once. The migrations do
-# not wait long for these.
-RULES = {
-    "adding-field-with-default": (
-        "It rewrites {table}, since each row gets a value of its own. Reads and writes wait.",
-        "Add the column as nullable and without the default. Fill it in batches, then set the default.",
-    ),
-    "adding-foreign-key-constraint": (
-        "Writes to both tables wait while each row of {table} is checked.",
-        f'    op.create_foreign_key("NAME", "{{table}}", ..., postgresql_not_valid=True)\n{VALIDATE}',
-    ),
-    "adding-not-nullable-field": (
-        "Reads and writes of {table} wait while each row is checked.",
-        '    op.execute("ALTER TABLE {table} ADD CONSTRAINT NAME CHECK (COLUMN IS NOT NULL) NOT VALID")\n'
-        f'{VALIDATE}\n    op.alter_column("{{table}}", "COLUMN", nullable=False)\n'
-        '    op.execute("ALTER TABLE {table} DROP CONSTRAINT NAME")',
-    ),
-    "adding-required-field": (
-        "Existing rows of {table} have no value, and the version that is still serving inserts none.",
-        "Add the column with a server_default, or as nullable.",
-    ),
-    "adding-serial-primary-key-field": (
-        "Reads and writes of {table} wait until the index is built.",
-        f"{INDEX.replace('{unique}', ', unique=True')}\n"
-        '    op.execute("ALTER TABLE {table} ADD PRIMARY KEY USING INDEX NAME")',
-    ),
-    "ban-concurrent-index-creation-in-transaction": (
-        "PostgreSQL does not build an index concurrently in a transaction.",
-        INDEX.replace("{unique}", ""),
-    ),
-    "ban-drop-column": (
-        "The version that is still serving may use the column.",
-        "Deploy a version that does not use it first, then drop it in the next one.",
-    ),
-    "ban-drop-table": (
-        "The version that is still serving may use {table}.",
-        "Deploy a version that does not use it first, then drop it in the next one.",
-    ),
-    "changing-column-type": (
-        "It may rewrite {table} while reads and writes wait, and the version that is still serving "
-        "expects the old type.",
-        f"{EXPAND} A longer VARCHAR, or TEXT instead of VARCHAR, rewrites nothing: accept it.",
-    ),
-    "constraint-missing-not-valid": (
-        "Reads and writes of {table} wait while each row is checked.",
-        f'    op.create_check_constraint(op.f("NAME"), "{{table}}", ..., postgresql_not_valid=True)\n{VALIDATE}',
-    ),
-    "disallowed-unique-constraint": (
-        "Reads and writes of {table} wait until the index is built.",
-        f"{INDEX.replace('{unique}', ', unique=True')}\n"
-        '    op.execute("ALTER TABLE {table} ADD CONSTRAINT NAME UNIQUE USING INDEX NAME")',
-    ),
-    "renaming-column": (
-        "The version that is still serving uses the old name.",
-        f'Rename it in Python only: new: Mapped[...] = mapped_column("old"). Or: {EXPAND}',
-    ),
-    "renaming-table": (
-        "The version that is still serving uses the old name.",
-        "Rename the class only, and keep its __tablename__.",
-    ),
-    "require-concurrent-index-creation": (
-        "Writes to {table} wait until the index is built.",
-        INDEX.replace("{unique}", ""),
-    ),
-    UNCHECKED: (
-        "Its SQL cannot be checked, because it reads from the database.",
-        "Compute the values in SQL: op.execute(...). Or check it by hand.",
-    ),
-}
-"""What each rule finds, and the safe way."""
-GENERAL = "constraint-missing-not-valid"
-"""Rule that squawk reports in addition to one that says more."""
 
 
 class UnsafeMigration(CLIError):
@@ -152,38 +72,42 @@ def check(scripts: Iterable["Script"], *, together: bool = False) -> list[Findin
 
     from app import migrations
 
-    created: set[str] = set()
-    found = []
     config = migrations.config(NO_DATABASE)
     directory = ScriptDirectory.from_config(config)
-    files = {f"{script.revision}.sql": script for script in scripts if script.down_revision}
-    texts = {name: _sql(script, config, directory) for name, script in files.items()}
-    with tempfile.TemporaryDirectory() as folder:
-        for name, text in texts.items():
-            Path(folder, name).write_text(text, "utf-8")
-        reported = _run_squawk(Path(folder), list(files)) if files else []
-    for name, script in files.items():
-        text = texts[name]
+    checked = [script for script in scripts if script.down_revision]
+    texts = [_sql(script, config, directory) for script in checked]
+    created: set[str] = set()
+    found: list[Finding] = []
+    for script, text, rules in zip(checked, texts, _run_squawk(texts), strict=True):
         created = {*(created if together else ()), *_created(text)}
-        file, ignored = Path(script.path).name, _ignored(Path(script.path).read_text("utf-8"))
-        rules: dict[str, list[str]] = {}
-        for report in reported:
-            if report["file"] == name and report["rule_name"] in RULES:
-                statement = _statement(text, report["line"])
-                rules.setdefault(statement, []).append(report["rule_name"])
-        if text.endswith(UNCHECKED):
-            rules["upgrade()"] = [UNCHECKED]
-        for statement, names in rules.items():
-            table = _table(statement)
-            if table in created:
-                continue
-            specific = [rule for rule in names if rule != GENERAL] or names[:1]
-            found += [
-                Finding(file, rule, statement, table)
-                for rule in dict.fromkeys(specific)
-                if rule not in ignored
-            ]
+        found += _findings(script, text, rules, created)
     return found
+
+
+def _findings(
+    script: "Script", text: str, rules: list[tuple[int, str]], created: set[str]
+) -> Iterator[Finding]:
+    """Yield the findings of a migration.
+
+    Args:
+        script: The migration.
+        text: Its SQL.
+        rules: Lines of the SQL, and rules of squawk.
+        created: Tables to ignore.
+    """
+    path = Path(script.path)
+    ignored = _ignored(path.read_text("utf-8"))
+    by_statement: dict[str, list[str]] = {}
+    for line, rule in rules:
+        by_statement.setdefault(_statement(text, line), []).append(rule)
+    if text.endswith(UNCHECKED):
+        by_statement["upgrade()"] = [UNCHECKED]
+    for statement, names in by_statement.items():
+        table = _table(statement)
+        specific = [rule for rule in names if rule != GENERAL] or [GENERAL]
+        for rule in dict.fromkeys(specific):
+            if table not in created and rule not in ignored:
+                yield Finding(path.name, rule, statement, table)
 
 
 def warn(script: "Script") -> None:
@@ -273,20 +197,25 @@ def _sql(script: "Script", config: "Config", directory: "ScriptDirectory") -> st
     return buffer.getvalue()
 
 
-def _run_squawk(folder: Path, files: list[str]) -> list[dict[str, Any]]:
-    program = Path(sysconfig.get_path("scripts"), "squawk")
-    done = subprocess.run(
-        [program, "--reporter", "json", *files],
-        check=False,
-        cwd=folder,
-        capture_output=True,
-        text=True,
-    )
-    try:
-        reports: list[dict[str, Any]] = json.loads(done.stdout)
-    except ValueError as error:
-        raise CLIError(f"squawk failed: {done.stderr.strip()} Reinstall it: uv sync") from error
-    return reports
+def _run_squawk(texts: list[str]) -> list[list[tuple[int, str]]]:
+    """Return the lines and rules that squawk reports for each of several texts."""
+    found: list[list[tuple[int, str]]] = [[] for _ in texts]
+    if not texts:
+        return found
+    program = str(Path(sysconfig.get_path("scripts"), "squawk"))
+    with tempfile.TemporaryDirectory() as folder:
+        for number, text in enumerate(texts):
+            Path(folder, f"{number}.sql").write_text(text, "utf-8")
+        command = [program, "--reporter", "json", "*.sql"]
+        try:
+            done = subprocess.run(command, check=False, cwd=folder, capture_output=True, text=True)
+            reports = json.loads(done.stdout)
+        except (OSError, ValueError) as error:
+            raise CLIError(f"squawk does not run: {error}. Install it again: uv sync") from error
+    for report in reports:
+        if report["rule_name"] in RULES:
+            found[int(Path(report["file"]).stem)].append((report["line"], report["rule_name"]))
+    return found
 
 
 def _statement(text: str, line: int) -> str:
