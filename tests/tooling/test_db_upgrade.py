@@ -36,7 +36,7 @@ def development(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @contextmanager
 def locked(url: str, release: Event) -> Iterator[None]:
-    """Hold a lock on the table `items`, like a long transaction, until an event."""
+    """Lock the table `items`, like a long transaction, until an event."""
     ready = Event()
 
     async def hold() -> None:

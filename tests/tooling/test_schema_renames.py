@@ -163,7 +163,7 @@ class TestHint:
 class TestQuestion:
     @pytest.fixture
     def asked(self, monkeypatch: pytest.MonkeyPatch) -> list[Rename]:
-        """Answer each question with yes, and return the questions."""
+        """Return the questions. Each is answered with yes."""
         asked: list[Rename] = []
 
         def ask(rename: Rename) -> bool:

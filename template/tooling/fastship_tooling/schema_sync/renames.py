@@ -68,7 +68,7 @@ def possible(upgrade: ops.UpgradeOps, impl: DefaultImpl) -> list[Rename]:
 
 
 def ask(rename: Rename) -> bool:
-    """Ask in the terminal whether a column was renamed. Without a terminal, it was not.
+    """Return whether a column was renamed, after a prompt. Without a terminal, it was not.
 
     Args:
         rename: The possible rename.
