@@ -143,6 +143,20 @@ class TestHint:
         command.downgrade(migrations.config(url), "-1")
         assert names(url) == before
 
+    def test_another_condition(
+        self, url: str, versions: Path, declare: Declare, commit: Callable[..., None]
+    ) -> None:
+        commit(column("size"), sa.CheckConstraint("size > 0", "size"))
+        declare(column("length", info=HINT), sa.CheckConstraint("length > 1", "length"))
+
+        sync(url)
+
+        assert rows(url) == [(1, 5)]
+        assert names(url) == {"things_length_check"}
+        command.check(migrations.config(url))
+        command.downgrade(migrations.config(url), "-1")
+        assert names(url) == {"things_size_check"}
+
     def test_another_type(
         self,
         url: str,

@@ -89,12 +89,14 @@ def destructive_changes(upgrade: ops.UpgradeOps, connection: Connection) -> list
         op.table_name: op.column_name for op in operations if isinstance(op, ops.DropColumnOp)
     }
     added = {op.table_name for op in operations if isinstance(op, ops.AddColumnOp)}
+    renamed = {op.table_name for op in operations if getattr(op, "modify_name", None)}
     phrases = [
         phrase
         for operation in operations
         # The check may be of a column that does not exist yet.
         if not (
-            isinstance(operation, ops.CreateCheckConstraintOp) and operation.table_name in added
+            isinstance(operation, ops.CreateCheckConstraintOp)
+            and operation.table_name in added | renamed
         )
         for phrase in _destructive(operation, connection)
     ]

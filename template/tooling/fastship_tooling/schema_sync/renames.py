@@ -4,6 +4,7 @@ Alembic sees a dropped and an added column. A hint in the model tells that they 
 `length: Mapped[int] = mapped_column(info={"renamed_from": "size"})`. In a terminal, `dev` asks.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,9 +14,10 @@ from alembic.operations import ops
 from sqlalchemy import CheckConstraint, Column, ForeignKeyConstraint, Index, make_url
 
 from app.cli.console import console
-from app.kit.enums import literals
 
 HINT = "renamed_from"
+VALUES = re.compile(r"'(?:[^']|'')*'|\b\d[\d.]*|[<>]=?|<>")
+"""Literals and comparisons in a condition."""
 TERMINAL = "/dev/tty"
 """`dev` runs the application in a process without standard input."""
 DIALECT = make_url("postgresql://").get_dialect()()
@@ -183,22 +185,24 @@ def _is_same(drop: Any, create: Any, rename: Rename) -> bool:
 
 
 def _content(item: Any, rename: Rename) -> Any:
-    """Return what a constraint or index consists of, with the new name of the column."""
+    """Return what a constraint or index consists of, with the new name of the column.
+
+    What cannot be compared is unequal to all others, and created again.
+    """
     if isinstance(item, CheckConstraint):
         condition = item.sqltext.compile(
             dialect=DIALECT, compile_kwargs={"literal_binds": True, "include_table": False}
         )
         name = str(item.name).replace(f"_{rename.old}_", f"_{rename.new}_")
-        return name, literals(str(condition))
+        # PostgreSQL writes conditions in its own way, but with the same values.
+        values = set(VALUES.findall(str(condition)))
+        return (name, values) if values else object()
     columns = [rename.new if each.name == rename.old else each.name for each in item.columns]
     if isinstance(item, ForeignKeyConstraint):
         targets = [element.target_fullname for element in item.elements]
         return columns, targets, item.ondelete, item.onupdate
     if isinstance(item, Index):
-        options = item.dialect_options["postgresql"]
-        # A condition or expression contains the name of the column: build the index again.
-        own = (
-            object() if options["where"] is not None or len(columns) != len(item.expressions) else 0
-        )
-        return columns, item.unique, own
+        where = item.dialect_options["postgresql"]["where"]
+        simple = where is None and len(columns) == len(item.expressions)
+        return (columns, item.unique) if simple else object()
     return columns
