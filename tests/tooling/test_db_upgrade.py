@@ -3,9 +3,9 @@
 # ruff: noqa: F811
 import asyncio
 import logging
-import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 
 from app import migrations
 from app.cli.main import app
+from tests.databases import execute
 from tests.tooling.schema import add_revision, url, versions  # noqa: F401
 
 runner = CliRunner()
@@ -24,8 +25,13 @@ runner = CliRunner()
 ADD_COLUMN = 'op.add_column("items", sa.Column("size", sa.Integer))'
 CREATE_INDEX = """\
 with op.get_context().autocommit_block():
-        op.create_index("items_title_idx", "items", ["title"], postgresql_concurrently=True)
-    op.execute("SELECT pg_sleep(0.5)")"""
+        op.create_index("items_title_idx", "items", ["title"], postgresql_concurrently=True)"""
+UNTIL_CONTINUED = """
+DO $$ BEGIN
+    WHILE NOT EXISTS (SELECT FROM pg_class WHERE relname = 'continued') LOOP
+        PERFORM pg_sleep(0.1);
+    END LOOP;
+END $$"""
 
 
 @pytest.fixture(autouse=True)
@@ -96,27 +102,30 @@ class TestLockTimeout:
 class TestTwoMigrations:
     """Two processes apply the same migrations at the same time."""
 
+    SCRIPT = (
+        "import sys; from pathlib import Path; from app import migrations; "
+        "original = migrations.config; "
+        "migrations.config = lambda url: original(url, Path(sys.argv[2])); "
+        "migrations.upgrade(sys.argv[1])"
+    )
+
     @pytest.mark.parametrize("code", [ADD_COLUMN, CREATE_INDEX], ids=["column", "index"])
-    def test_one_waits(self, url: str, versions: Path, code: str) -> None:
-        # It takes so long that both have started before the first one ends.
-        add_revision(versions, "a", f'op.execute("SELECT pg_sleep(1)")\n    {code}')
-        script = (
-            "import sys; from pathlib import Path; from app import migrations; "
-            "original = migrations.config; "
-            "migrations.config = lambda url: original(url, Path(sys.argv[2])); "
-            "migrations.upgrade(sys.argv[1])"
-        )
-        command = [sys.executable, "-c", script, url, str(versions)]
-        running = [
-            subprocess.Popen(command, env=os.environ, stderr=subprocess.PIPE, text=True)
-            for _ in range(2)
-        ]
+    def test_one_waits(self, url: str, versions: Path, tmp_path: Path, code: str) -> None:
+        add_revision(versions, "a", f'op.execute("""{UNTIL_CONTINUED}""")\n    {code}')
+        log = tmp_path / "log.txt"
+        command = [sys.executable, "-c", self.SCRIPT, url, str(versions)]
+        with log.open("w") as output:
+            running = [subprocess.Popen(command, stderr=output) for _ in range(2)]
         try:
-            errors = [process.communicate(timeout=60)[1] for process in running]
+            deadline = time.monotonic() + 60
+            while "Waiting for it" not in log.read_text() and time.monotonic() < deadline:
+                time.sleep(0.1)
+            asyncio.run(execute(url, "CREATE TABLE continued ()"))
+            codes = [process.wait(60) for process in running]
         finally:
             for process in running:
                 process.kill()
 
-        assert [process.returncode for process in running] == [0, 0], errors
-        assert sorted("Waiting for it" in error for error in errors) == [False, True], errors
+        assert codes == [0, 0], log.read_text()
+        assert log.read_text().count("Waiting for it") == 1
         assert migrations.current(url) == ("a",)

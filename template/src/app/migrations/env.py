@@ -144,8 +144,9 @@ def wait_for_turn(connection: Connection) -> None:
     while True:
         query = f"SELECT pg_try_advisory_xact_lock({ADVISORY_LOCK})"
         is_free = connection.exec_driver_sql(query).scalar()
-        # The driver keeps the result, and with it the snapshot, until the next statement.
-        limit_waits(connection)
+        # The connection is idle until the end. The driver keeps the result of the query, and with it the
+        # snapshot, until this statement.
+        connection.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = 0")
         if is_free:
             return
         if not asked:
