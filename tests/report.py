@@ -1,4 +1,4 @@
-"""Tables of the variants and of the faults with their figures, in `tests/report.md`."""
+"""Tables of the variants, the faults and the migrations with their figures, in `tests/report.md`."""
 
 from collections import defaultdict
 from pathlib import Path
@@ -13,6 +13,8 @@ COLUMN = "variant: "
 """Prefix of the test properties for the table of variants. The variant and the column follow."""
 FAULT = "fault: "
 """Prefix of the test properties for the table of faults. The fault, a colon and the column follow."""
+MIGRATION = "migration: "
+"""Prefix of the test properties for the table of migrations. The migration, a colon and the column follow."""
 
 
 class Report:
@@ -21,6 +23,7 @@ class Report:
     def __init__(self) -> None:
         self.rows: dict[str, dict[str, object]] = defaultdict(dict)
         self.faults: dict[str, dict[str, object]] = defaultdict(dict)
+        self.migrations: dict[str, dict[str, object]] = defaultdict(dict)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Add the values of a finished test."""
@@ -33,15 +36,21 @@ class Report:
             elif name.startswith(FAULT):
                 fault, column = name.removeprefix(FAULT).split(": ")
                 self.faults[fault][column] = value
+            elif name.startswith(MIGRATION):
+                migration, column = name.removeprefix(MIGRATION).split(": ")
+                self.migrations[migration][column] = value
 
     def pytest_sessionfinish(self) -> None:
         """Write the tables, unless they are empty."""
-        if self.rows or self.faults:
+        if self.rows or self.faults or self.migrations:
             environment = Environment(  # noqa: S701  Markdown, of our own
                 loader=FileSystemLoader(FOLDER), extensions=["jinja2_time.TimeExtension"],
                 trim_blocks=True, keep_trailing_newline=True,
             )  # fmt: skip
             text = environment.get_template("report.md.jinja").render(
-                python=PYTHON, rows=dict(sorted(self.rows.items())), faults=self.faults
+                python=PYTHON,
+                rows=dict(sorted(self.rows.items())),
+                faults=self.faults,
+                migrations=self.migrations,
             )
             (FOLDER / "report.md").write_text(text)

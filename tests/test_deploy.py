@@ -17,6 +17,7 @@ from tests.containers import docker, require_docker
 from tests.project import Project
 from tests.running import Application, free_port
 from tests.test_containers import PRODUCTION
+from tests.test_migrating import wait_until
 from tests.test_running import ITEMS
 from tests.variants import FULL
 
@@ -328,6 +329,12 @@ def break_migrations(project: Path) -> None:
     (project / "src/app/migrations/versions/fails.py").write_text(MIGRATION)
 
 
+def drop_a_column(project: Path) -> None:
+    half = 'op.execute("CREATE TABLE half (id int)")'
+    text = MIGRATION.replace(half, 'op.drop_column("items", "title")').replace("1 / 0", "1")
+    (project / "src/app/migrations/versions/fails.py").write_text(text)
+
+
 def crash(project: Path) -> None:
     main = project / "src/app/main.py"
     main.write_text(main.read_text() + '\nraise RuntimeError("broken")\n')
@@ -347,10 +354,11 @@ def never_be_ready(project: Path) -> None:
     ("change", "message", "timeout"),
     [
         (break_migrations, "The migration failed.", "60"),
+        (drop_a_column, "fails.py: ban-drop-column", "60"),
         (crash, "RuntimeError: broken", "60"),
         (never_be_ready, '/health/ready: {"status":"unavailable"', "30"),
     ],
-    ids=["migration", "crash", "never ready"],
+    ids=["migration", "unsafe migration", "crash", "never ready"],
 )
 def test_failed_deployment(
     server: Server, change: Callable[[Path], None], message: str, timeout: str
@@ -379,6 +387,24 @@ def test_uncommitted_changes(server: Server) -> None:
     server.project.run("git", "checkout", "-q", ".")
 
     assert "There are uncommitted changes (git status)." in output
+
+
+def test_rehearsal(server: Server) -> None:
+    # The first backup was created before the first migration. The container creates another one when it starts.
+    backups = ("exec", "--no-TTY", "backup", "ls", "/backups")
+    first = server.compose(*backups).count(".dump\n")
+    server.compose("restart", "backup")
+    wait_until(lambda: server.compose(*backups).count(".dump\n") > first, "backup")
+    drop_a_column(server.project.path)
+    before = server.running()
+    try:
+        output = server.project.uv_run(SLUG, "deploy", "--rehearse")
+    finally:
+        server.project.run("git", "clean", "-fdq")
+
+    assert re.search(r"Backup: /backups/.*\.dump", output)
+    assert re.search(r"items: reads and writes blocked for [\d.]+ s", output)
+    assert server.running() == before
 
 
 def test_backup_and_restore(server: Server, tmp_path: Path) -> None:

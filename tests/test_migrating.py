@@ -1,5 +1,6 @@
 """Changes of models while `dev` runs, with a real database."""
 
+import json
 import re
 import subprocess
 import time
@@ -8,6 +9,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from tests.project import Project
+from tests.report import MIGRATION
 from tests.running import Running, dev
 from tests.variants import FULL
 
@@ -284,3 +286,87 @@ def test_production_does_not_migrate(fresh: Project) -> None:
     assert "Migrations are missing. Apply them:" in output
     assert "code 1" in output
     assert "->" not in output
+
+
+AUTOCOMMIT = "with op.get_context().autocommit_block():\n        "
+INDEX = 'op.create_index("rows_x", "rows", ["size"], unique=True, postgresql_concurrently=True)'
+VALIDATE = f'{AUTOCOMMIT}op.execute("ALTER TABLE rows VALIDATE CONSTRAINT rows_x")'
+LOCKING = {
+    "index": (
+        "require-concurrent-index-creation",
+        'op.create_index("rows_x", "rows", ["size"])',
+        f'{AUTOCOMMIT}op.create_index("rows_x", "rows", ["size"], postgresql_concurrently=True)',
+    ),
+    "unique constraint": (
+        "disallowed-unique-constraint",
+        'op.create_unique_constraint("rows_x", "rows", ["size"])',
+        f"{AUTOCOMMIT}{INDEX}\n"
+        '    op.execute("ALTER TABLE rows ADD CONSTRAINT rows_x UNIQUE USING INDEX rows_x")',
+    ),
+    "not nullable": (
+        "adding-not-nullable-field",
+        'op.alter_column("rows", "size", nullable=False)',
+        'op.execute("ALTER TABLE rows ADD CONSTRAINT rows_x CHECK (size IS NOT NULL) NOT VALID")\n'
+        f'    {VALIDATE}\n    op.alter_column("rows", "size", nullable=False)\n'
+        '    op.execute("ALTER TABLE rows DROP CONSTRAINT rows_x")',
+    ),
+    "check constraint": (
+        "constraint-missing-not-valid",
+        'op.create_check_constraint(op.f("rows_x"), "rows", "size > 0")',
+        'op.create_check_constraint(op.f("rows_x"), "rows", "size > 0", postgresql_not_valid=True)\n'
+        f"    {VALIDATE}",
+    ),
+    "foreign key": (
+        "adding-foreign-key-constraint",
+        'op.create_foreign_key("rows_x", "rows", "rows", ["size"], ["id"])',
+        'op.create_foreign_key("rows_x", "rows", "rows", ["size"], ["id"], postgresql_not_valid=True)\n'
+        f"    {VALIDATE}",
+    ),
+    "random default": (
+        "adding-field-with-default",
+        'op.add_column("rows", sa.Column("x", sa.Uuid, server_default=sa.func.gen_random_uuid()))',
+        'op.add_column("rows", sa.Column("x", sa.Uuid))',
+    ),
+}
+MEASURE = """
+import asyncio, json, sys
+from fastship_tooling.database import rehearsal, squawk
+from app.cli.db import load_history
+from tests.databases import execute, temporary_database
+with temporary_database("0001") as url:
+    create = (
+        "CREATE TABLE rows (id int PRIMARY KEY, size int);"
+        "INSERT INTO rows SELECT n, n FROM generate_series(1, 1000000) AS n"
+    )
+    asyncio.run(execute(url, create))
+    rules = [finding.rule for finding in squawk.check(load_history(squawk.NO_DATABASE))]
+    blocked = rehearsal.measure(url).blocked
+    print(json.dumps([rules, [[what, seconds] for (_, what), seconds in blocked.items()]]))
+"""
+
+
+@full
+def test_large_table(fresh: Project, record_property: Callable[[str, object], None]) -> None:
+    path = fresh.path / "src/app/migrations/versions/a.py"
+
+    def measure(code: str) -> tuple[list[str], str]:
+        path.write_text(
+            '"""Change."""\n\nimport sqlalchemy as sa\nfrom alembic import op\n\n'
+            'revision = "a"\ndown_revision = "0001"\nbranch_labels = None\ndepends_on = None\n\n\n'
+            f"def upgrade() -> None:\n    {code}\n"
+        )
+        output = fresh.uv_run("python", "-c", MEASURE)
+        rules, blocked = json.loads(output.splitlines()[-1])
+        return rules, ", ".join(
+            f"{what}: {seconds:.2f} s" for what, seconds in blocked
+        ) or "nothing"
+
+    for name, (rule, direct, safe) in LOCKING.items():
+        found, blocked = measure(direct)
+        assert (name, found) == (name, [rule])
+        assert blocked != "nothing"
+        left, rest = measure(safe)
+        assert (name, left) == (name, [])
+        figures = {"rule": f"`{rule}`", "direct": blocked, "safe": rest}
+        for column, value in figures.items():
+            record_property(f"{MIGRATION}{name}: {column}", value)

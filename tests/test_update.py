@@ -143,6 +143,11 @@ def checks_pass(project: Path, shared: dict[str, str], *tests: str, migrate: boo
     updated.run("uv", "lock", "--quiet")
     if migrate:
         updated.uv_run("acme-orders", "db", "revision", "update from the template")
+        # It deletes the accounts, which `lint` accepts with the comment that it suggests.
+        [path] = (project / "src/app/migrations/versions").glob("*_update_from_the_template.py")
+        output = updated.uv_run("acme-orders", "db", "check", check=False)
+        [comment] = re.findall(r"# squawk-ignore .*", output)
+        path.write_text(path.read_text().replace("def upgrade(", f"{comment}\ndef upgrade(", 1))
     updated.uv_run("acme-orders", "openapi")
     updated.uv_run("acme-orders", "lint")
     updated.uv_run("pytest", "-q", "-x", *tests)

@@ -77,6 +77,27 @@ def insert(url: str, values: str) -> None:
     asyncio.run(execute(url, f"INSERT INTO things VALUES ({values})"))  # noqa: S608
 
 
+def add_revision(
+    versions: Path, name: str, upgrade: str, *, below: str = "0001", comment: str = ""
+) -> Path:
+    """Write a migration by hand.
+
+    Args:
+        versions: Folder of the migrations.
+        name: Its revision ID, and the name of its file.
+        upgrade: Statements of its function `upgrade`.
+        below: The revision before it.
+        comment: Comment in its file.
+    """
+    path = versions / f"{name}.py"
+    path.write_text(
+        f'"""{name}."""\n\nimport sqlalchemy as sa\nfrom alembic import op\n\n{comment}\n'
+        f'revision = "{name}"\ndown_revision = "{below}"\nbranch_labels = None\ndepends_on = None\n\n\n'
+        f"def upgrade() -> None:\n    {upgrade}\n\n\ndef downgrade() -> None:\n    pass\n"
+    )
+    return path
+
+
 def commit_all(git: Git) -> None:
     git("init")
     git("add", "--all")

@@ -173,6 +173,7 @@ class TestLint:
             ("ruff", "format", "--check", "."),
             ("ruff", "check", "."),
             ("mypy",),
+            *([("app.cli", "db", "check")] if HAS_DATABASE else []),
         ]
         assert result.exit_code == 1
 

@@ -104,7 +104,8 @@ class TestRevision:
             migrations.on_connection(url, lambda c: c.execute(text("ALTER TABLE items DROP old")))
 
         assert (code, again) == (0, 1)
-        assert "It drops items.old.\nCreated " in output
+        assert "It drops items.old.\nIn production: " in output
+        assert "_drop_old.py: ban-drop-column\n  ALTER TABLE items DROP COLUMN " in output
         assert "_drop_old.py.\nReview it, then apply it" in output
         # A destructive migration is not applied to compare the models.
         assert "_drop_old.py is not applied, because it drops items.old." in refused
@@ -264,6 +265,14 @@ def test_history_of_another_branch(monkeypatch: pytest.MonkeyPatch) -> None:
         _, output = run("history")
 
     assert re.search(r"-> +of_a_branch +Its file is missing", output)
+
+
+def test_current(url: str) -> None:
+    runner.invoke(app, ["db", "downgrade", "base", "--yes"])
+    empty = run("current")
+    migrations.upgrade(url)
+
+    assert (empty, run("current")) == ((0, ""), (0, "0001"))
 
 
 def count_items(url: str) -> int:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 from alembic import command
+from fastship_tooling.database import squawk
 from fastship_tooling.schema_sync import history
 from fastship_tooling.schema_sync import sync as schema_sync
 from fastship_tooling.schema_sync.sync import sync
@@ -15,6 +16,7 @@ from sqlalchemy.exc import DBAPIError
 
 from app import migrations
 from app.cli.console import CLIError
+from app.cli.db import load_history
 from tests.databases import execute, temporary_database
 from tests.tooling.conftest import Git
 from tests.tooling.schema import (
@@ -466,3 +468,43 @@ class TestInconsistentHistory:
         (versions / "0001_initial.py").unlink()
 
         assert history.History(url).head is None
+
+
+class TestWarning:
+    """What a migration would block or break in production."""
+
+    @pytest.fixture(autouse=True)
+    def committed(self, url: str, declare: Declare, git: Git) -> None:
+        declare(column("size"))
+        sync(url)
+        commit_all(git)
+
+    def test_index(self, url: str, declare: Declare, capsys: pytest.CaptureFixture[str]) -> None:
+        declare(column("size", index=True))
+
+        sync(url)
+
+        output = capsys.readouterr().out
+        assert "In production: " in output
+        assert "change_indexes_of_things.py: require-concurrent-index-creation" in output
+        assert "postgresql_concurrently=True" in output
+
+    def test_new_table(
+        self, url: str, declare: Declare, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        declare(column("size"), column("weight"))
+
+        sync(url)
+
+        assert "In production" not in capsys.readouterr().out
+
+    def test_confirmed(self, url: str, versions: Path, declare: Declare) -> None:
+        declare()
+
+        sync(url, ["drops the table things"])
+
+        [path] = versions.glob("*drop_things.py")
+        assert "\n\n# squawk-ignore ban-drop-table: confirmed\ndef upgrade() " in path.read_text()
+        assert squawk.check(load_history(squawk.NO_DATABASE)) == []
+        sync(url)
+        assert len(created(versions)) == 2

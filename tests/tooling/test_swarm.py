@@ -69,7 +69,7 @@ def test_registry(
     swarm.roll_out(manager, "next", "registry.example.com/acme/")
 
     name = f"registry.example.com/acme/{IMAGE}"
-    tag, push, migrate, stack = changes(manager)
+    tag, push, _current, migrate, stack = changes(manager)
     assert tag == ("tag", "next", name)
     assert push[-1] == name
     assert migrate[-4:] == (name, SLUG, "db", "upgrade")

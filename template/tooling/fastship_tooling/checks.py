@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from app.cli.console import console, fail
-from fastship_tooling.project import command_line
+from fastship_tooling.project import HAS_DATABASE, command_line
 
 REQUIREMENTS = Path("requirements.txt")
 # Each worker has its own database.
@@ -90,6 +90,7 @@ def lint(
         ["ruff", "format", *([] if fix else ["--check"]), "."],
         ["ruff", "check", *(["--fix"] if fix else []), "."],
         ["mypy"],
+        *([["app.cli", "db", "check"]] if HAS_DATABASE else []),
     ]
     failed = []
     for check in checks:

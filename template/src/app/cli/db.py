@@ -197,10 +197,29 @@ def migration_errors() -> Iterator[None]:
     except CommandError as error:
         raise CLIError(f"The migrations cannot be used: {error} Correct {VERSIONS}.") from error
     except DBAPIError as error:
+        if migrations.is_lock_failure(error):
+            raise CLIError(
+                "Other transactions hold locks that the migration needs, for longer than it can wait: "
+                f"{error.statement}\nFind them in `db shell`, then end them or try again later:\n"
+                "SELECT pid, xact_start, state, query FROM pg_stat_activity ORDER BY xact_start LIMIT 5;"
+            ) from error
         raise CLIError(
             f"PostgreSQL rejected the statement: {migrations.reason(error)}\n"
             "Correct the migration or the rows, then try again."
         ) from error
+
+
+@app.command()
+def current() -> None:
+    """Print the revision of the database, and nothing if it is empty.
+
+    Example: db current
+    """
+    from app import migrations
+
+    with database_url() as url:
+        for revision in migrations.current(url):
+            typer.echo(revision)
 
 
 @app.command()

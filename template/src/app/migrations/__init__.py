@@ -4,6 +4,8 @@ The functions start an event loop of their own: do not call them from async code
 """
 
 import asyncio
+import logging
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,7 +22,14 @@ from sqlalchemy.pool import NullPool
 __tracebackhide__ = True
 
 CHECK_VIOLATION = "23514"
+LOCK_FAILURES = {"55P03", "40P01"}
+"""Lock timeout and deadlock: the migration is rolled back and tried again."""
+LOCK_TIMEOUT_SECONDS = 2
+"""Shorter than DATABASE_LOCK_TIMEOUT, so that requests that queue behind the migration do not fail."""
+PAUSES = (1, 2, 3, 4, *[5] * 5)
+"""Seconds before each further attempt, for the requests that queued behind the migration."""
 PYPROJECT = Path("pyproject.toml")
+log = logging.getLogger(__name__)
 
 
 def config(url: str, versions: Path | None = None) -> Config:
@@ -41,8 +50,26 @@ def config(url: str, versions: Path | None = None) -> Config:
 
 
 def upgrade(url: str, revision: str = "head") -> None:
-    """Apply the migrations up to a revision."""
-    command.upgrade(config(url), revision)
+    """Apply the migrations up to a revision. Try again while other transactions hold their locks.
+
+    Raises:
+        DBAPIError: A statement failed, or the locks were not free in any attempt.
+    """
+    for pause in (*PAUSES, None):
+        try:
+            command.upgrade(config(url), revision)
+        except DBAPIError as error:
+            if pause is None or not is_lock_failure(error):
+                raise
+            log.warning("The migration waits for other transactions: %s", reason(error))
+            time.sleep(pause)
+        else:
+            return
+
+
+def is_lock_failure(error: DBAPIError) -> bool:
+    """Return whether a statement failed only because other transactions held locks."""
+    return getattr(error.orig, "sqlstate", None) in LOCK_FAILURES
 
 
 def current(url: str) -> tuple[str, ...]:

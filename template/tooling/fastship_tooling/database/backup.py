@@ -144,10 +144,25 @@ def restore(
 
     Example: db restore backups/2026-11-24T08-30-00Z.dump
     """
+    with tools(production=production, host=host) as database:
+        confirm(f"Replace all data of {database.name}?", yes=yes)
+        load(file, database)
+    console.print(f"Restored {file}.", markup=False)
+
+
+def load(file: Path, database: Tools) -> None:
+    """Replace all data of a database by a backup, in one transaction.
+
+    Args:
+        file: File that `db backup` wrote.
+        database: The tools for the database.
+
+    Raises:
+        CLIError: The file is damaged, or the restore failed. Nothing has changed.
+    """
     from fastship_tooling.database import postgres
 
-    with tools(production=production, host=host) as database, tempfile.TemporaryFile() as script:
-        confirm(f"Replace all data of {database.name}?", yes=yes)
+    with tempfile.TemporaryFile() as script:
         script.write(BEGIN)
         script.flush()
         # Convert it to SQL first, to find a damaged file before the database changes.
@@ -161,4 +176,3 @@ def restore(
         with console.status(f"Writing {database.name} ..."):
             quiet = ("--quiet", "--no-psqlrc", "--set", "ON_ERROR_STOP=1")
             database.run("psql", *quiet, source=script)
-    console.print(f"Restored {file}.", markup=False)

@@ -43,7 +43,7 @@ def add_commands() -> None:
 
     app.callback()(default_to_development)
     for command in (
-        *(downgrade, revision, merge, history, reset, seed, shell),
+        *(downgrade, revision, check, merge, history, reset, seed, shell),
         *(backup.backup, backup.restore),
     ):
         app.command()(command)
@@ -90,6 +90,7 @@ def revision(
     from alembic import command
 
     from app import migrations
+    from fastship_tooling.database import squawk
     from fastship_tooling.schema_sync.history import compare
     from fastship_tooling.schema_sync.state import Created
 
@@ -114,6 +115,9 @@ def revision(
             path = draft.path
             for change in draft.destructive:
                 console.print(f"It {change}.", style="yellow", markup=False, soft_wrap=True)
+            squawk.warn(
+                next(entry for entry in load_history(url) if entry.revision == draft.revision)
+            )
     console.print(f"Created {path.name}.\nReview it, then apply it: {command_line('db upgrade')}")
 
 
@@ -139,6 +143,17 @@ def apply_migrations(url: str) -> "State":
             )
     migrations.upgrade(url)
     return state
+
+
+def check() -> None:
+    """Check the migrations for statements that block or break an application that is in use.
+
+    Example: db check
+    """
+    from fastship_tooling.database import squawk
+
+    squawk.refuse(squawk.check(load_history(squawk.NO_DATABASE, several_heads=True)[::-1]))
+    console.print("The migrations neither block nor break an application that is in use.")
 
 
 def merge() -> None:

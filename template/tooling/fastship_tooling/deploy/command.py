@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from app.cli.console import console, fail
+from fastship_tooling.project import HAS_DATABASE
 
 
 def deploy(
@@ -28,6 +29,14 @@ def deploy(
     ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print the steps without running them.")
+    ] = False,
+    rehearse: Annotated[
+        bool,
+        typer.Option(
+            "--rehearse",
+            help="Only apply the migrations to a copy of the latest backup, on this machine.",
+            hidden=not HAS_DATABASE,
+        ),
     ] = False,
     dirty: Annotated[bool, typer.Option("--dirty", help="Include uncommitted changes.")] = False,
     timeout: Annotated[
@@ -56,6 +65,13 @@ def deploy(
         console.print("The previous version is serving again.", style="green")
         return
     services = [] if swarm else preparation.backing_services()
+    if rehearse:
+        if "db" not in services:
+            fail("--rehearse requires the database and the backups that `deploy` runs on a server.")
+        from fastship_tooling.database import rehearsal
+
+        rehearsal.rehearse(preparation.production())
+        return
     containers = preparation.prepare(services, dirty=dirty, dry_run=dry_run)
     built = image.build(engine)
     with server.step("Copying the secrets"):

@@ -1,9 +1,8 @@
 """One server: two versions of the application, blue and green, behind a proxy."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 
 from app.cli.console import CLIError, console
@@ -18,6 +17,7 @@ NOTICE_SECONDS = 3
 """Time for the proxy to notice a version that is ready; it checks every second."""
 POLL_SECONDS = 0.5
 PROXY_ATTEMPTS = 40
+MIGRATIONS = ("run", "--rm", "--no-deps", "--no-TTY", "once")
 STILL_SERVING = "The previous version is still serving."
 
 
@@ -38,20 +38,28 @@ def step(name: str) -> Iterator[None]:
     console.print(f"{name}: {time.monotonic() - start:.1f} s", markup=False)
 
 
-def migrate(run: Callable[..., None]) -> None:
-    """Apply the migrations, before a new version starts.
+def migrate(docker: Docker, *once: str) -> None:
+    """Check and apply the migrations, before a new version starts.
 
     Args:
-        run: Runs a command in the new version.
+        docker: The docker CLI.
+        once: Its arguments that run a command in the new version.
 
     Raises:
-        DeployError: A migration failed and changed nothing.
+        DeployError: A migration is refused, or failed. Nothing has changed.
     """
     if not HAS_DATABASE:
         return
+    from fastship_tooling.database import squawk
+
     try:
+        if not docker.dry_run:
+            with step("Checking the migrations"):
+                squawk.require_safe(docker.output(*once, SLUG, "db", "current").split())
         with step("Migrating"):
-            run(SLUG, "db", "upgrade")
+            docker.run(*once, SLUG, "db", "upgrade")
+    except squawk.UnsafeMigration as error:
+        raise DeployError(f"{error}\n{STILL_SERVING}") from error
     except CLIError as error:
         raise DeployError(f"The migration failed. {error}\n{STILL_SERVING}") from error
 
@@ -107,7 +115,7 @@ class Server:
             if "db" in services:
                 self._set_up_roles()
                 self.compose.run(*start, "backup")
-        migrate(partial(self.compose.run, "run", "--rm", "--no-deps", "--no-TTY", "once"))
+        migrate(self.compose, *MIGRATIONS)
         try:
             with step(f"Starting the new version ({color})"):
                 self.engine.run("tag", image, f"{SLUG}:{color}")

@@ -1,7 +1,6 @@
 """Several servers: Docker Swarm, which replaces containers one by one and rolls back by itself."""
 
 import json
-from functools import partial
 from hashlib import sha256
 from pathlib import Path
 
@@ -38,7 +37,7 @@ def roll_out(engine: Docker, built: str, registry: str | None) -> None:
             engine.run("push", "--quiet", image)
     mount = f"type=volume,src={VOLUME},dst=/run/secrets,volume-subpath=migrations,readonly"
     once = ["run", "--rm", "--env-file", str(ENV_FILE), "--mount", mount, image]
-    migrate(partial(engine.run, *once))
+    migrate(engine, *once)
     variables = {**_settings(), "IMAGE": image, "ENV_FILE": str(ENV_FILE.resolve())}
     stack = Docker((), variables, engine.dry_run)
     with step("Updating the swarm"):

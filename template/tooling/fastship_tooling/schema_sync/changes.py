@@ -44,6 +44,9 @@ def name(upgrade: ops.UpgradeOps) -> str:
             case ops.DropColumnOp():
                 key = ("drop", f" from {operation.table_name}")
                 verbs.setdefault(key, []).append(operation.column_name)
+            case ops.AlterColumnOp(modify_name=str() as new):
+                key = ("rename", f" to {new} in {operation.table_name}")
+                verbs.setdefault(key, []).append(operation.column_name)
             case ops.AlterColumnOp():
                 key = ("change", f" of {operation.table_name}")
                 verbs.setdefault(key, []).append(operation.column_name)
@@ -79,22 +82,30 @@ def destructive_changes(upgrade: ops.UpgradeOps, connection: Connection) -> list
         Phrases such as `drops items.title`.
     """
     operations = list(flat(upgrade.ops))
-    dropped = {op.table_name for op in operations if isinstance(op, ops.DropColumnOp)}
+    new = {op.table_name for op in operations if isinstance(op, ops.CreateTableOp)}
+    # The indexes of a new table are operations of their own.
+    operations = [op for op in operations if getattr(op, "table_name", None) not in new]
+    dropped = {
+        op.table_name: op.column_name for op in operations if isinstance(op, ops.DropColumnOp)
+    }
     added = {op.table_name for op in operations if isinstance(op, ops.AddColumnOp)}
+    renamed = {op.table_name for op in operations if getattr(op, "modify_name", None)}
     phrases = [
         phrase
         for operation in operations
         # The check may be of a column that does not exist yet.
         if not (
-            isinstance(operation, ops.CreateCheckConstraintOp) and operation.table_name in added
+            isinstance(operation, ops.CreateCheckConstraintOp)
+            and operation.table_name in added | renamed
         )
         for phrase in _destructive(operation, connection)
     ]
-    if dropped & added:
-        phrases.append(
-            "drops a column and adds another one; if you renamed the column, replace both operations "
-            "by op.alter_column(..., new_column_name=...), which keeps the data"
-        )
+    phrases += [
+        "drops a column and adds another one; if you renamed the column, declare it in the model to keep "
+        f'its data: mapped_column(info={{"renamed_from": "{name}"}})'
+        for table, name in dropped.items()
+        if table in added
+    ]
     return [*phrases, *_replaced(operations)]
 
 

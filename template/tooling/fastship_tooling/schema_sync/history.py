@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from io import StringIO
@@ -18,8 +18,10 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
 from app.cli.db import load_history
+from fastship_tooling.schema_sync import renames
 from fastship_tooling.schema_sync.changes import destructive_changes, name
 from fastship_tooling.schema_sync.names import check_names
+from fastship_tooling.schema_sync.renames import Rename
 
 
 @dataclass
@@ -30,11 +32,15 @@ class Draft:
         path: Its file, in a temporary folder.
         revision: Its revision ID.
         destructive: Its destructive changes.
+        possible: Columns that it drops and adds, but that may have been renamed.
+        answered: Whether it contains renames that the models do not declare.
     """
 
     path: Path
     revision: str
     destructive: list[str]
+    possible: list[Rename]
+    answered: bool
 
 
 class History(dict[str, Script]):
@@ -59,7 +65,12 @@ class History(dict[str, Script]):
 
 
 def compare(
-    config: Config, revision: str | None, connection: Connection, *, message: str | None = None
+    config: Config,
+    revision: str | None,
+    connection: Connection,
+    *,
+    message: str | None = None,
+    answered: Sequence[Rename] = (),
 ) -> Draft | None:
     """Create a migration from the differences between the models and the database.
 
@@ -68,6 +79,7 @@ def compare(
         revision: Revision ID; by default a new one.
         connection: Database at the latest revision of `config`.
         message: Name of the migration; by default derived from the changes.
+        answered: Renamed columns, in addition to those that the models declare.
 
     Returns:
         The migration, or None if there is no difference.
@@ -76,6 +88,7 @@ def compare(
         CLIError: Two constraints or indexes have the same name.
     """
     destructive: list[str] = []
+    possible: list[Rename] = []
 
     def inspect(context: MigrationContext, _: object, found: list[ops.MigrationScript]) -> None:
         check_names(context.opts["target_metadata"])
@@ -83,6 +96,8 @@ def compare(
         if upgrade is None or upgrade.is_empty():
             found.clear()
             return
+        renames.apply(found[0], [*renames.hinted(upgrade), *answered], context.impl)
+        possible.extend(renames.possible(upgrade, context.impl))
         found[0].message = message or name(upgrade)
         destructive.extend(destructive_changes(upgrade, connection))
 
@@ -93,7 +108,8 @@ def compare(
         )
     if not isinstance(created, Script):
         return None
-    return Draft(Path(created.path), created.revision, destructive)
+    path = Path(created.path)
+    return Draft(path, created.revision, destructive, possible, answered=bool(answered))
 
 
 @contextmanager

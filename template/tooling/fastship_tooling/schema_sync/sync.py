@@ -17,10 +17,12 @@ from sqlalchemy.exc import DBAPIError
 from app import migrations
 from app.cli.console import CLIError, console
 from app.cli.db import VERSIONS, migration_errors, plan, require_connection
+from fastship_tooling.database import squawk
 from fastship_tooling.project import STATE, command_line
-from fastship_tooling.schema_sync import branches
+from fastship_tooling.schema_sync import branches, renames
 from fastship_tooling.schema_sync.changes import REPLACES, is_lossless
 from fastship_tooling.schema_sync.history import Draft, History, compare, scratch_database
+from fastship_tooling.schema_sync.renames import Rename
 from fastship_tooling.schema_sync.state import Created, State, digest
 
 
@@ -111,6 +113,10 @@ class SchemaSync:
             and self._rewrite([*replaced, *rewritable], staged, undo=unconfirmed)
         ):
             return
+        # It was asked before if such a migration was created and not applied.
+        if unconfirmed and not held and (answered := [*filter(renames.ask, draft.possible)]):
+            self._rename(answered)
+            return
         if unconfirmed:
             self._remind(self._install(draft, replaced), draft.destructive)
             return
@@ -123,6 +129,18 @@ class SchemaSync:
             self._remove([draft.revision])
             raise
         _report("created and applied", path)
+        self._check(path)
+
+    def _rename(self, answered: list[Rename]) -> None:
+        """Create another migration, which renames columns, and apply it.
+
+        Args:
+            answered: Renames that the models do not declare.
+        """
+        with tempfile.TemporaryDirectory(dir=STATE) as folder:
+            staged = self._stage(Path(folder), without=[])
+            again = partial(compare, staged, None, answered=answered)
+            self._apply(migrations.on_connection(self.url, again), staged, None, [])
 
     def _is_undo(self, draft: Draft, staged: Config) -> bool:
         """Return whether a destructive change loses no data and exchanges no constraint.
@@ -211,6 +229,7 @@ class SchemaSync:
             path = migrations.on_connection(self.url, apply)
         if path:
             _report("rewritten and applied", path)
+            self._check(path)
         else:
             console.print("Migration removed: the models have no changes.", style="green")
         return True
@@ -225,7 +244,9 @@ class SchemaSync:
         path = Path(VERSIONS) / draft.path.name
         content = draft.path.read_bytes()
         # Save the state first: after an interruption, a destructive migration must stay unconfirmed.
-        self.state[draft.revision] = Created(digest(content), draft.destructive)
+        # A comparison would not find the renames again, so a migration with such is not rewritten.
+        created = "" if draft.answered else digest(content)
+        self.state[draft.revision] = Created(created, draft.destructive)
         self.state.save()
         if not path.exists() or path.read_bytes() != content:
             path.write_bytes(content)
@@ -246,6 +267,15 @@ class SchemaSync:
             self.history.path(revision).unlink()
             del self.state[revision]
         self.state.save()
+
+    def _check(self, path: Path) -> None:
+        """Print what a new migration would block or break in production, or accept it if confirmed."""
+        for script in History(self.url).values():
+            if Path(script.path).name == path.name:
+                if self.confirmed:
+                    squawk.accept(script, "confirmed")
+                else:
+                    squawk.warn(script)
 
     def _remind(self, path: Path, destructive: list[str]) -> None:
         _report("created, but not applied", path, style="yellow")
