@@ -15,7 +15,7 @@ ALWAYS = """
 deploy/Caddyfile deploy/Dockerfile.dev deploy/Dockerfile.prod deploy/docker-compose.prod.yml
 deploy/kubernetes/ingress.yaml deploy/kubernetes/kustomization.yaml deploy/kubernetes/settings.env
 deploy/production.env.example
-src/app/__init__.py src/app/config.py src/app/main.py
+src/app/__init__.py src/app/config.py src/app/domains.py src/app/main.py
 src/app/cli/__init__.py src/app/cli/__main__.py src/app/cli/console.py src/app/cli/main.py src/app/cli/serve.py
 src/app/health/__init__.py src/app/health/probe.py src/app/health/router.py
 src/app/items/__init__.py src/app/items/dependencies.py src/app/items/exceptions.py src/app/items/router.py

@@ -79,8 +79,8 @@ class TestRemove:
 
         code = read_files(project)
         assert not [path for path in code if re.search(r"(^|/)items(/|\.md)", path)]
-        assert "items_router" not in code["src/app/main.py"]
-        assert '"name": "items"' not in code["src/app/main.py"]
+        assert "items_router" not in code["src/app/domains.py"]
+        assert '"name": "items"' not in code["src/app/domains.py"]
         assert "items" not in code.get("tests/seeds.py", "")
 
     def test_dependent_domain(self, project: Path) -> None:

@@ -128,10 +128,10 @@ class TestNew:
         new("order_lines")
 
         code = read_files(project)
-        main = code["src/app/main.py"]
-        assert "from app.order_lines.router import router as order_lines_router" in main
-        assert "    app.include_router(order_lines_router, prefix=API)\n" in main
-        assert '{"name": "order_lines", "description": "Order lines."},' in main
+        domains = code["src/app/domains.py"]
+        assert "from app.order_lines.router import router as order_lines_router\n" in domains
+        assert "    items_router,\n    order_lines_router,\n]" in domains
+        assert '    {"name": "order_lines", "description": "Order lines."},\n]' in domains
 
     def test_default_field(self, project: Path) -> None:
         new("parcels")
@@ -255,7 +255,7 @@ class TestNewLike:
         assert "class BoxCreate(RequestModel):" in schemas
         assert "price: Money" in schemas
         assert not re.search("parcel", schemas, re.IGNORECASE)
-        assert "from app.boxes.router import router as boxes_router" in code["src/app/main.py"]
+        assert "from app.boxes.router import router as boxes_router" in code["src/app/domains.py"]
 
     def test_added_code(self, project: Path) -> None:
         service = project / f"src/app/items/{'service' if HAS_DATABASE else 'store'}.py"
@@ -344,7 +344,7 @@ class TestAgain:
             assert obsolete not in after
         assert Path("tests/parcels/test_retries.py") in written
         assert "tests/parcels/test_mine.py" in after
-        for kept in ("src/app/main.py", "docs/api/parcels.md"):
+        for kept in ("src/app/domains.py", "docs/api/parcels.md"):
             assert after.get(kept) == before.get(kept)
 
     def test_uncommitted_edits(self, project: Path) -> None:

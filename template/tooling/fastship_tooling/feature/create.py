@@ -14,7 +14,7 @@ from fastship_tooling.feature.files import all_or_nothing
 from fastship_tooling.feature.names import Names, camel
 from fastship_tooling.feature.parse import parse
 from fastship_tooling.feature.project import (
-    MAIN,
+    DOMAINS,
     PAGES,
     SOURCE,
     TESTS,
@@ -79,13 +79,13 @@ def create(
         raise FeatureError(f"{existing[0]} already exists.")
     shared = mount(names)
     with all_or_nothing([*texts, *shared, openapi.FILE]) as write:
-        # main.py is written last: a running `dev` must not import files that do not exist yet.
+        # domains.py is written last: a running `dev` must not import files that do not exist yet.
         for path, text in texts.items():
             write(path, text)
         format_code([path for path in texts if path.suffix == ".py"])
         for path, text in shared.items():
             write(path, text)
-        format_code([MAIN])
+        format_code([DOMAINS])
         check_application()
         sync_schema([])
     return [*texts, *shared]
