@@ -70,7 +70,7 @@ ONLY = {
         docs/getting-started/installation.md docs/getting-started/quickstart.md
         docs/api/items.md docs/api/live.md docs/api/overview.md docs/api/python.md
         docs/assets/extra.css docs/assets/live.js docs/assets/semantic-search.js
-        docs/examples/basic.md docs/examples/advanced.md docs/development/contributing.md
+        docs/examples/basic.md docs/examples/advanced.md docs/examples/uploads.md docs/development/contributing.md
         docs/development/deployment.md docs/development/scaling.md docs/development/testing.md
         """,
 }

@@ -264,7 +264,7 @@ def test_feature_of_an_edited_project(
     router, page = folder / "src/app/identities/router.py", folder / "docs/api/identities.md"
     edit(folder / "src/app/items/router.py", "Return one item.", "Return one of the items.")
     edit(router, "Return one identity.", "Return one of the identities.")
-    edit(page, "# Shipments", "# Our identities")
+    edit(page, "# Identities", "# Our identities")
     for generated in ("docs/changelog.md", "site/index.html"):
         (folder / generated).parent.mkdir(exist_ok=True)
         (folder / generated).touch()

@@ -38,7 +38,7 @@ def body_limit[F: Callable[..., Any]](size: int) -> Callable[[F], F]:
 
     Example:
         >>> @body_limit(50_000_000)
-        ... async def upload_photo(request: Request) -> None: ...
+        ... async def upload_photo() -> None: ...
     """
 
     def mark(function: F) -> F:
