@@ -212,20 +212,26 @@ def test_edited_project(
     checks_pass(folder, environment)
 
 
-STATUS = "status:enum[draft,sent]"
+FIELDS = ("number:str:unique", "status:enum[draft,sent]:filter=draft", "due:date?")
+READ_FIELDS = "number:str:unique 'status:enum[draft,sent]:filter=draft' 'due:date?'"
 AGAIN = {
-    "auth": ("number:str:unique", STATUS),
-    "database": ("number:str", STATUS),  # rows in memory cannot be unique
+    "auth": READ_FIELDS,
+    "database": READ_FIELDS.replace(":unique", ""),  # rows in memory cannot be unique
 }
 """Features without which a domain does not work, and its fields without the feature."""
 
 
-def reports_leftovers(project: Project) -> None:
-    """Check that the commands name the files of the domain that use removed code, and what to do."""
+def advised_command(output: str) -> str:
+    """Return the command in the report about files that use removed code."""
+    assert "git diff HEAD -- src/app/items tests/items" in output
+    (command,) = (line.strip() for line in output.splitlines() if line.endswith("--again"))
+    return command
+
+
+def reports_leftovers(project: Project) -> str:
+    """Check that `doctor` and `dev` report the files that use removed code, and return the command to run."""
     output = project.uv_run("acme-orders", "doctor", check=False)
     assert "  src/app/identities/dependencies.py: app." in output
-    assert "uv run acme-orders feature new identities FIELD:TYPE ... --again" in output
-    assert "git diff HEAD -- src/app/items tests/items" in output
     arguments = ["uv", "run", "--quiet", "acme-orders", "dev", "--port", str(free_port())]
     with subprocess.Popen(
         arguments, cwd=project.path, env=project.env, stderr=subprocess.PIPE, text=True
@@ -236,10 +242,14 @@ def reports_leftovers(project: Project) -> None:
         process.terminate()
     assert "  src/app/identities/dependencies.py: app." in lines
     assert "Traceback" not in lines
+    command = advised_command(output)
+    assert command == advised_command(lines)
+    return command
 
 
-def create_again(project: Project, *fields: str) -> None:
-    project.uv_run("acme-orders", "feature", "new", "identities", *fields, "--again")
+def create_again(project: Project, command: str) -> None:
+    """Paste a command into a shell."""
+    project.run("sh", "-c", command)
     # Other checks fail, since the data was deleted.
     output = project.uv_run("acme-orders", "doctor", check=False)
     assert "all modules that the code imports exist" in output
@@ -259,8 +269,8 @@ def test_feature_of_an_edited_project(
     fresh = set(git(folder, "ls-files").split())
     living = Project(folder, environment)
     # The name is between those of modules that an answer removes, which are imported in main.py.
-    fields = ("number:str:unique", STATUS)
-    living.uv_run("acme-orders", "feature", "new", "identities", *fields)
+    living.uv_run("acme-orders", "feature", "new", "identities", *FIELDS)
+    again = "uv run acme-orders feature new identities"
     router, page = folder / "src/app/identities/router.py", folder / "docs/api/identities.md"
     edit(folder / "src/app/items/router.py", "Return one item.", "Return one of the items.")
     edit(router, "Return one identity.", "Return one of the identities.")
@@ -279,8 +289,9 @@ def test_feature_of_an_edited_project(
     if feature == "database":  # as the message advises
         shutil.rmtree(folder / "src/app/migrations")
     if feature in AGAIN:
-        reports_leftovers(living)
-        create_again(living, *AGAIN[feature])
+        command = reports_leftovers(living)
+        assert command == f"{again} {AGAIN[feature]} --again"
+        create_again(living, command)
     # The other tests are the same in a new project without the feature.
     own = ("tests/identities", "tests/items", "tests/test_main.py")
     checks_pass(folder, environment, *own, migrate=feature == "auth")
@@ -293,11 +304,13 @@ def test_feature_of_an_edited_project(
     if feature == "database":
         doctor = living.uv_run("acme-orders", "doctor", check=False)
         assert "  src/app/identities/store.py: app.kit.memory" in doctor
+        assert advised_command(doctor) == f"{again} {AGAIN[feature]} --again"
     if feature == "auth":
         # The domain works as before: without accounts.
         assert re.search("/api/v1/identities +public", living.uv_run("acme-orders", "routes"))
     if feature in AGAIN:
-        create_again(living, *fields)
+        # Without a database, it is not known which fields were unique.
+        create_again(living, f"{again} {READ_FIELDS if feature == 'database' else ''} --again")
         edit(router, "Return one identity.", "Return one of the identities.")
     commit(folder, "on")
     changed = set(git(folder, "diff", "--name-only", before, "HEAD").split())

@@ -355,10 +355,6 @@ class TestAgain:
 
         assert (project / "src/app/parcels/router.py").read_text() == "# mine"
 
-    def test_without_fields(self) -> None:
-        with pytest.raises(FeatureError, match="Pass all fields of parcels"):
-            create.create_again("parcels", [])
-
     def test_other_domain_is_broken(self, project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         # The application cannot be created until the code of all domains was written again.
         monkeypatch.setattr(create, "check_application", lambda: pytest.fail("it is broken"))

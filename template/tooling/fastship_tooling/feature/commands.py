@@ -35,7 +35,8 @@ def new(
     again: Annotated[
         bool,
         typer.Option(
-            "--again", help="Overwrite the code of a domain, after an update changed the features."
+            "--again",
+            help="Overwrite the code of a domain, after an update changed the features. Its fields can be omitted.",
         ),
     ] = False,
 ) -> None:

@@ -3,6 +3,7 @@
 import ast
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 from app.cli.console import CLIError
@@ -236,6 +237,15 @@ def migrations_that_drop(tables: list[str]) -> set[Path]:
         if any(call in upgrade for call in calls):
             found.add(path)
     return found
+
+
+def start_database() -> AbstractContextManager[None]:
+    """Return a context that starts the development database, if the migration needs it."""
+    if not HAS_DATABASE:
+        return nullcontext()
+    from fastship_tooling.database.connection import start_in_background
+
+    return start_in_background()
 
 
 def sync_schema(confirmed: list[str]) -> None:
