@@ -220,7 +220,10 @@ class TestNewLike:
     @pytest.mark.parametrize(
         ("specification", "message"),
         [
-            ("size:int:sort", "cannot have the options unique, filter and sort"),
+            (
+                "size:int:filter,sort",
+                "the field size cannot have filter and sort: items has no code and tests for it",
+            ),
             ("date:date", "no field can be called date or datetime"),
         ],
     )
@@ -231,8 +234,15 @@ class TestNewLike:
     def test_special_pattern(self, project: Path) -> None:
         new("boxes", "size:int:sort")
 
-        with pytest.raises(CLIError, match="boxes has filters, lists of IDs or unique fields"):
+        with pytest.raises(CLIError, match="boxes has filters or an order, which depend on its fi"):
             new("parcels", "price:decimal", pattern="boxes")
+
+    def test_optional_field(self, project: Path) -> None:
+        new("boxes", "note:text?")
+
+        new("parcels", "due:date?", "size:int", pattern="boxes")
+
+        assert 'OPTIONAL: list[str] = ["due"]' in read_files(project)["tests/parcels/factories.py"]
 
     def test_enum(self, project: Path) -> None:
         new("boxes", "size:enum[small,big]=big")

@@ -65,21 +65,29 @@ def copy_domain(pattern: Names, names: Names, fields: list[Field]) -> dict[Path,
 
 def _require_plain_fields(pattern: Names, fields: list[Field], texts: dict[Path, str]) -> None:
     """Raise an error if other files than those with the fields depend on them."""
-    if any(f.unique or f.filter or f.sort or f.many for f in fields):
-        raise FieldError(
-            "With --like, fields cannot have the options unique, filter and sort, or be many."
-        )
+    for field in fields:
+        options = [name for name in ("unique", "filter", "sort") if getattr(field, name)]
+        options += ["many[DOMAIN]"] if field.many else []
+        if options:
+            raise FieldError(
+                f"With --like, the field {field.name} cannot have {' and '.join(options)}: {pattern.plural} "
+                "has no code and tests for it that could be copied. Create the domain without --like, or "
+                "copy it without this and edit the copy."
+            )
     if has_clashing_dates(fields):
         raise FieldError(
             "With --like, no field can be called date or datetime. Choose another name."
         )
-    special = ("(PageParams)", "association_proxy(", "UniqueConstraint(")
-    if any(
-        word in text for word in special for path, text in texts.items() if path.suffix == ".py"
-    ):
+    code = "".join(text for path, text in texts.items() if path.suffix == ".py")
+    special = {
+        "(PageParams)": "filters or an order",
+        "association_proxy(": "lists of IDs",
+        "UniqueConstraint(": "unique fields",
+    }
+    if found := [description for word, description in special.items() if word in code]:
         raise FeatureError(
-            f"{pattern.plural} has filters, lists of IDs or unique fields. Copy it without fields and edit "
-            "the copy, or create the domain without --like."
+            f"{pattern.plural} has {' and '.join(found)}, which depend on its fields. Copy it without fields "
+            "and edit the copy, or create the domain without --like."
         )
 
 
@@ -146,6 +154,8 @@ def _factories(source: str, fields: list[Field], names: Names) -> str:
         "REQUIRED": code([field.name for field in fields if field.required]),
         "INVALID": code(invalid(fields, checked=False)),
     }
+    if "\nOPTIONAL: " in source:  # with a test for it
+        values["OPTIONAL"] = code([field.name for field in fields if field.optional])
     replaced: list[tuple[ast.stmt | ast.expr, str]] = []
     for node in ast.parse(source).body:
         if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.value:
