@@ -166,7 +166,7 @@ class TestNew:
 
         assert result.exit_code == 0, result.output
         assert "  src/app/parcels/schemas.py" in result.stdout
-        assert "Created the domain parcels." in result.stdout
+        assert "Created the domain parcels: /api/v1/parcels" in result.stdout
 
     def test_invalid_command(self, project: Path) -> None:
         before = read_files(project)
@@ -377,3 +377,9 @@ class TestAgain:
 
         assert result.exit_code == 1
         assert "Omit --like and --singular" in result.stderr
+
+
+def test_help() -> None:
+    result = runner.invoke(app, ["feature", "new", "--help"])
+
+    assert "'status:enum[draft,paid]:filter=draft'" in " ".join(result.stdout.split())
