@@ -66,7 +66,7 @@ def s3_server(project: Project) -> Iterator[dict[str, str]]:
 
 
 def follow_the_page(project: Project) -> None:
-    """Do what the page says."""
+    """Add the code of the page to a project, where the page says."""
     project.run("uv", "add", "--quiet", "obstore")
     group, field, storage, endpoints, imports, tests = re.findall("```python\n(.*?)```", PAGE, re.S)
     config = project.path / "src/app/config.py"
