@@ -35,10 +35,6 @@ def body_limit[F: Callable[..., Any]](size: int) -> Callable[[F], F]:
 
     Args:
         size: Maximum size, in bytes.
-
-    Example:
-        >>> @body_limit(50_000_000)
-        ... async def upload_photo() -> None: ...
     """
 
     def mark(function: F) -> F:
