@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import IO
 
 import httpx2
@@ -167,3 +168,17 @@ def dev(
                 if sys.exc_info()[0]:
                     print(app.output)
     assert not listens(port)
+
+
+@contextmanager
+def redis_server(folder: Path) -> Iterator[str]:
+    """Run Redis, and return its URL."""
+    port = free_port()
+    command = ["redis-server", "--port", str(port), "--save", "", "--dir", str(folder)]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
+        try:
+            while not listens(port):
+                time.sleep(0.05)
+            yield f"redis://127.0.0.1:{port}/0"
+        finally:
+            process.terminate()

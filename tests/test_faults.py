@@ -16,10 +16,9 @@ import httpx2
 import pytest
 
 from tests.benchmarks.load import database, processes, serving
-from tests.benchmarks.throughput import redis
 from tests.project import Project
 from tests.report import FAULT
-from tests.running import ACCOUNTS, Application
+from tests.running import ACCOUNTS, Application, redis_server
 from tests.test_running import ITEMS
 from tests.variants import FULL
 
@@ -169,7 +168,7 @@ def server(
     project = Project(rendered.path, rendered.environment)
     project.run("uv", "sync", "--quiet")
     folder = tmp_path_factory.mktemp("redis")
-    with database(project) as url, redis(folder) as redis_url:
+    with database(project) as url, redis_server(folder) as redis_url:
         port = redis_url.rpartition(":")[2].partition("/")[0]
         variables = (
             ACCOUNTS

@@ -20,7 +20,7 @@ src/app/cli/__init__.py src/app/cli/__main__.py src/app/cli/console.py src/app/c
 src/app/health/__init__.py src/app/health/probe.py src/app/health/router.py
 src/app/items/__init__.py src/app/items/dependencies.py src/app/items/exceptions.py src/app/items/router.py
 src/app/items/schemas.py
-src/app/kit/__init__.py src/app/kit/api_docs.py src/app/kit/conditions.py src/app/kit/graceful_shutdown.py
+src/app/kit/__init__.py src/app/kit/api_docs.py src/app/kit/conditions.py src/app/kit/error_reports.py src/app/kit/graceful_shutdown.py
 src/app/kit/http_protocol.py src/app/kit/logs.py
 src/app/kit/middleware.py src/app/kit/pagination.py src/app/kit/problems.py src/app/kit/routing.py
 src/app/kit/schemas.py src/app/kit/settings.py src/app/kit/state.py src/app/kit/telemetry.py
@@ -38,7 +38,8 @@ ONLY = {
         src/app/kit/cleanup.py src/app/database.py src/app/reader.py tests/test_reader.py src/app/cli/db.py
         src/app/idempotency/__init__.py src/app/idempotency/dependencies.py
         src/app/idempotency/models.py src/app/idempotency/service.py src/app/items/models.py src/app/items/service.py
-        src/app/kit/database_errors.py src/app/kit/database_url.py src/app/kit/enums.py src/app/kit/references.py
+        src/app/kit/database_errors.py src/app/kit/database_url.py src/app/kit/enums.py src/app/kit/query_spans.py
+        src/app/kit/references.py
         src/app/migrations/__init__.py src/app/migrations/env.py
         src/app/migrations/script.py.mako src/app/migrations/versions/0001_initial.py
         tests/databases.py tests/seeds.py tests/test_database.py tests/test_migrations.py tests/cli/test_db.py
@@ -98,10 +99,10 @@ EXEMPT = re.compile(
 )
 
 # H2 of the requirements: lines of Python in src/app and in tests, and those that later features added:
-# conditional requests, limits of requests, telemetry, and filters and order of lists in all variants;
-# sessions, security events and rules for passwords with accounts; references, enums, safe retries,
-# clean-up, and errors of migrations with a database.
-MAX_LINES = {FULL: (4500 + 1600, 3200 + 1350), BARE: (1600 + 450, 1200 + 450)}
+# conditional requests, limits of requests, telemetry, error reports, and filters and order of lists in
+# all variants; sessions, security events and rules for passwords with accounts; references, enums, safe
+# retries, clean-up, spans of queries, and errors of migrations with a database.
+MAX_LINES = {FULL: (4500 + 1760, 3200 + 1400), BARE: (1600 + 560, 1200 + 510)}
 MAX_TOP_LEVEL = 20
 MAX_PYTHON_TEMPLATES = 10
 MAX_BLOCK_TAGS = 300

@@ -1,17 +1,26 @@
-"""OpenTelemetry, with a collector that listens on this machine."""
+"""OpenTelemetry and Sentry, with a collector that listens on this machine."""
 
+import gzip
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 
 import pytest
 
 from tests.project import Project
-from tests.running import dev
-from tests.variants import BARE
+from tests.running import dev, redis_server
+from tests.variants import BARE, FULL, Variant
 
+FAILING = '''
+
+@router.get("/fail")
+async def fail() -> float:
+    """Fail."""
+    secret = "local " * 2
+    return len(secret) / 0
+'''
 TRACE_ID = "4bf92f3577b34da6a3ce929d0e0e4736"
 SECONDS = 60
 
@@ -38,25 +47,74 @@ def collector() -> Iterator[tuple[str, list[tuple[str, bytes]]]]:
         server.shutdown()
 
 
-@pytest.mark.parametrize("variant", [BARE], ids=str)
-def test_traces_are_exported(fresh: Project) -> None:
-    fresh.run("uv", "add", "--quiet", "fastapi[opentelemetry]")
-    with collector() as (url, received):
+def wait_for(found: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + SECONDS
+    while time.monotonic() < deadline and not found():
+        time.sleep(0.1)
+
+
+@pytest.mark.parametrize("variant", [BARE, FULL], ids=str)
+def test_traces_are_exported(fresh: Project, variant: Variant) -> None:
+    packages = ["fastapi[opentelemetry]"]
+    if variant.redis:
+        packages.append("opentelemetry-instrumentation-redis")
+    fresh.run("uv", "add", "--quiet", *packages)
+    # In memory, Redis would not have spans.
+    redis = redis_server(fresh.path) if variant.redis else nullcontext("")
+    with collector() as (url, received), redis as redis_url:
         with dev(
             fresh,
             LOG_FORMAT="json",
             OTEL_BSP_SCHEDULE_DELAY="100",
             OTEL_EXPORTER_OTLP_ENDPOINT=url,
+            REDIS_URL=redis_url,
         ) as app:
+            client = (
+                app.signed_in("ada@example.com", register=True) if variant.auth else app.client()
+            )
             context = {"traceparent": f"00-{TRACE_ID}-00f067aa0ba902b7-01"}
-            app.client().get("/api/v1/items", headers=context).raise_for_status()
-            deadline = time.monotonic() + SECONDS
-            while time.monotonic() < deadline and not any(
-                path == "/v1/traces" and bytes.fromhex(TRACE_ID) in body for path, body in received
-            ):
-                time.sleep(0.1)
+            client.get("/api/v1/items", headers=context).raise_for_status()
+            wait_for(
+                lambda: any(
+                    path == "/v1/traces" and bytes.fromhex(TRACE_ID) in body
+                    for path, body in received
+                )
+            )
+        # Stopping the server exports the rest.
         traces = [body for path, body in received if path == "/v1/traces"]
 
-    [body] = [body for body in traces if bytes.fromhex(TRACE_ID) in body]
-    assert b"/api/v1/items" in body
+    exported = b"".join(body for body in traces if bytes.fromhex(TRACE_ID) in body)
+    assert b"/api/v1/items" in exported
     assert f'"trace_id":"{TRACE_ID}"' in app.output
+    if variant.database:
+        assert b"FROM items" in exported
+        assert b"ada@example.com" not in b"".join(traces)
+    if variant.redis:
+        assert b"EVALSHA" in b"".join(traces)
+    fresh.remove_database()
+
+
+@pytest.mark.parametrize("variant", [BARE], ids=str)
+def test_errors_are_reported(fresh: Project) -> None:
+    router = fresh.path / "src/app/health/router.py"
+    router.write_text(router.read_text() + FAILING)
+    with collector() as (url, received):
+        dsn = f"{url.replace('//', '//key@')}/1"
+        refused = fresh.run("uv", "run", "acme-orders", "serve", check=False, SENTRY_DSN=dsn)
+        assert "SENTRY_DSN: The package is missing. Run: uv add sentry-sdk" in refused
+        fresh.run("uv", "add", "--quiet", "sentry-sdk")
+
+        with dev(fresh, SENTRY_DSN=dsn) as app:
+            headers = {"x-request-id": "report-this-one", "authorization": "Bearer secret-token"}
+            response = app.client().get("/health/fail?email=ada@example.com", headers=headers)
+            assert response.status_code == 500
+            wait_for(lambda: bool(received))
+
+    [(path, body)] = received
+    report = gzip.decompress(body).decode()
+    assert path == "/api/1/envelope/"
+    assert "ZeroDivisionError" in report
+    assert '"request_id":"report-this-one"' in report
+    assert "/health/fail" in report
+    for private in ("ada@example.com", "secret-token", "local local"):
+        assert private not in report

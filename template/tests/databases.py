@@ -123,7 +123,7 @@ async def session(app: FastAPI, engine: AsyncEngine) -> AsyncIterator[AsyncSessi
             connection, expire_on_commit=False, join_transaction_mode="create_savepoint"
         )
         app.state.session_factory = factory
-        app.state.read_connection = lambda: nullcontext(connection)
+        app.state.read_connection = lambda: nullcontext(connection.sync_connection)
         try:
             async with factory() as session:
                 yield session

@@ -1,14 +1,8 @@
 """CPU time of requests to one worker, compared with a minimal application."""
 
-import subprocess
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
-
 from tests.benchmarks.load import database, fill, rate, serving
 from tests.project import Project
-from tests.running import ACCOUNTS, free_port, listens
+from tests.running import ACCOUNTS, redis_server
 
 BARE = """
 import os
@@ -55,20 +49,6 @@ PATHS = {"/health/live": 0.45, "/api/v1/items": 0.30, "/api/v1/auth/me": 0.30}
 """Goal for each path: its rate as a share of the rate of the minimal application."""
 
 
-@contextmanager
-def redis(folder: Path) -> Iterator[str]:
-    """Run Redis, and return its URL."""
-    port = free_port()
-    command = ["redis-server", "--port", str(port), "--save", "", "--dir", str(folder)]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
-        try:
-            while not listens(port):
-                time.sleep(0.05)
-            yield f"redis://127.0.0.1:{port}/0"
-        finally:
-            process.terminate()
-
-
 def throughput(project: Project) -> None:
     """Print the table.
 
@@ -77,7 +57,7 @@ def throughput(project: Project) -> None:
     """
     (project.path / "bare.py").write_text(BARE)
     project.run("uv", "sync", "--quiet")
-    with database(project) as url, redis(project.path) as redis_url:
+    with database(project) as url, redis_server(project.path) as redis_url:
         variables = ACCOUNTS | {
             "APP_ENVIRONMENT": "production",
             "APP_TRUSTED_HOSTS": "*",

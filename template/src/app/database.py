@@ -27,6 +27,8 @@ from app.kit.cleanup import Step, cleanup_lifespan
 from app.kit.database_errors import Conflict, database_errors
 from app.kit.enums import TEXT_ENUM, add_checks
 from app.kit.problems import Problem, ServiceUnavailable, raises
+from app.kit.query_spans import add_query_spans
+from app.kit.telemetry import is_exported
 
 # The form of PostgreSQL's own default names.
 NAMING_CONVENTION = {
@@ -109,6 +111,8 @@ def create_engine(settings: DatabaseSettings) -> AsyncEngine:
         },
     )
     _ping_idle_connections(engine)
+    if is_exported():
+        add_query_spans(engine.sync_engine)
     return engine
 
 
@@ -156,7 +160,8 @@ async def lifespan(app: FastAPI, settings: Settings, *cleanups: Step) -> AsyncIt
     """
     engine = create_engine(settings.database)
     app.state.session_factory = create_session_factory(engine)
-    app.state.read_connection = engine.execution_options(isolation_level="AUTOCOMMIT").connect
+    autocommit = engine.sync_engine.execution_options(isolation_level="AUTOCOMMIT")
+    app.state.read_connection = autocommit.connect
 
     async def check() -> None:
         async with engine.connect() as connection:

@@ -1,13 +1,14 @@
 """Reads without a transaction and without models, and pages of lists."""
 
 from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractContextManager
 from functools import lru_cache
 from typing import Annotated, Any
 
 from fastapi import Depends, Request
-from sqlalchemy import ColumnElement, Integer, Result, Select, bindparam, tuple_
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
+from sqlalchemy import ColumnElement, Connection, Integer, Result, Select, bindparam, tuple_
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.util import greenlet_spawn
 
 from app.kit.database_errors import database_errors
 from app.kit.pagination import Cursor, PageParams
@@ -25,7 +26,7 @@ class Reader:
         connect: Opens a connection in AUTOCOMMIT mode.
     """
 
-    def __init__(self, connect: Callable[[], AbstractAsyncContextManager[AsyncConnection]]) -> None:
+    def __init__(self, connect: Callable[[], AbstractContextManager[Connection]]) -> None:
         self._connect = connect
 
     async def all(self, statement: Select[Any], **parameters: object) -> list[dict[str, Any]]:
@@ -42,8 +43,14 @@ class Reader:
         if not statement.is_select:
             raise TypeError("A Reader only selects. To change rows, use the session (SessionDep).")
         with database_errors():
-            async with self._connect() as connection:
-                return rows_of(await connection.execute(statement, parameters))
+            # One switch to synchronous code. The methods of AsyncConnection would need three.
+            return await greenlet_spawn(self._select, statement, parameters)
+
+    def _select(
+        self, statement: Select[Any], parameters: dict[str, object]
+    ) -> list[dict[str, Any]]:
+        with self._connect() as connection:
+            return rows_of(connection.execute(statement, parameters))
 
     async def first(self, statement: Select[Any], **parameters: object) -> dict[str, Any] | None:
         """Return the first row that a statement selects, if any.

@@ -3,7 +3,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 import uvicorn
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Request, WebSocket
+from websockets.asyncio.client import connect
 
 from app.kit import http_protocol
 from app.kit.http_protocol import LimitedProtocol
@@ -19,6 +20,11 @@ async def port() -> AsyncIterator[int]:
     @app.post("/upload")
     async def upload(request: Request) -> int:
         return len(await request.body())
+
+    @app.websocket("/echo")
+    async def echo(websocket: WebSocket) -> None:
+        await websocket.accept()
+        await websocket.send_text(await websocket.receive_text())
 
     config = uvicorn.Config(app, http=LimitedProtocol, port=0, log_config=None, lifespan="off")
     server = uvicorn.Server(config)
@@ -91,3 +97,12 @@ async def test_slow_headers(port: int, start: bytes, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(http_protocol, "HEADER_SECONDS", 0.1)
 
     assert await send(port, start) == b""
+
+
+async def test_websocket_stays_open(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http_protocol, "HEADER_SECONDS", 0.1)
+    async with connect(f"ws://127.0.0.1:{port}/echo") as websocket:
+        await asyncio.sleep(0.3)
+        await websocket.send("still here")
+
+        assert await websocket.recv() == "still here"

@@ -1,10 +1,11 @@
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import Depends
+from fastapi import Depends, Request
 from fastapi.security import OAuth2PasswordBearer
 from sqlalchemy import bindparam, func, select
 from sqlalchemy.orm import make_transient_to_detached
+from sqlalchemy.orm.attributes import instance_dict
 
 from app.auth import models
 from app.auth.events import SecurityLogDep
@@ -52,10 +53,10 @@ Users = Annotated[UserService, Depends(get_user_service)]
 
 
 async def get_access_session_id(
-    token: Annotated[str | None, Depends(bearer)], settings: SettingsDep
+    request: Request, token: Annotated[str | None, Depends(bearer)]
 ) -> UUID | None:
     """Return the ID of the session that the access token names, if the token is valid."""
-    return read_access_token(token, settings.auth) if token else None
+    return read_access_token(token, request.app.state.settings.auth) if token else None
 
 
 CurrentSessionId = Annotated[UUID | None, Depends(get_access_session_id)]
@@ -73,7 +74,8 @@ async def get_current_user(session_id: CurrentSessionId, reader: ReaderDep) -> m
     row = await reader.first(USER_OF_SESSION, session_id=session_id)
     if row is None:
         raise NotAuthenticated
-    user = models.User(**row)
+    user = models.User()
+    instance_dict(user).update(row)  # setting the attributes would record changes
     # A new row of another model can reference it, without a second INSERT of the user.
     make_transient_to_detached(user)
     return user

@@ -44,6 +44,13 @@ def token_pair(
     )
 
 
+# The first, since routes are searched in this order and most clients need this one most.
+@router.get("/me", summary="Get your account")
+async def get_me(user: CurrentUser) -> schemas.User:
+    """Return the authenticated user."""
+    return schemas.User.model_validate(user)
+
+
 @router.post("/register", status_code=status.HTTP_202_ACCEPTED, summary="Create an account")
 async def register(
     data: schemas.UserCreate,
@@ -139,12 +146,6 @@ async def list_events(
 ) -> Page[schemas.SecurityEvent]:
     """Return a page of the security events of the authenticated user, newest first."""
     return await log.get_page(user.id, page)
-
-
-@router.get("/me", summary="Get your account")
-async def get_me(user: CurrentUser) -> schemas.User:
-    """Return the authenticated user."""
-    return schemas.User.model_validate(user)
 
 
 @router.patch("/me", status_code=status.HTTP_202_ACCEPTED, summary="Change your email address")

@@ -13,6 +13,7 @@ class LimitedProtocol(HttpToolsProtocol):
 
     header_bytes = 0
     message_bytes = 0
+    in_headers = False
     header_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -23,13 +24,18 @@ class LimitedProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """Parse a part of a request."""
         super().data_received(data)
+        if self not in self.connections:  # closed, or a WebSocket now
+            self._stop_waiting()
+            return
+        # The rest of the headers is missing, or something has arrived after a response, which has
+        # ended the time limit of uvicorn.
+        between = self.cycle is None or self.cycle.response_complete
+        if self.header_timer is None and (self.in_headers or between):
+            self._wait_for_headers()
         if self.header_timer is not None:
             self.header_bytes += len(data)
             if self.header_bytes > MAX_HEADER_BYTES:
                 self._give_up()
-        elif self.cycle is None or self.cycle.response_complete:
-            # Something has arrived after a response, which has ended the time limit of uvicorn.
-            self._wait_for_headers()
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Count a header, or a trailer after the body."""
@@ -39,14 +45,14 @@ class LimitedProtocol(HttpToolsProtocol):
             self._give_up()
 
     def on_message_begin(self) -> None:
-        """Start the time limit of a further request."""
+        """Remember that headers follow. They have a time limit if they do not arrive at once."""
         super().on_message_begin()
         self.message_bytes = 0
-        if self.header_timer is None:
-            self._wait_for_headers()
+        self.in_headers = True
 
     def on_headers_complete(self) -> None:
         """End the time limit."""
+        self.in_headers = False
         self._stop_waiting()
         super().on_headers_complete()
 

@@ -1,8 +1,9 @@
 """Redis: the client, and a cache."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
+from importlib import import_module
 from typing import Annotated
 
 import structlog
@@ -14,6 +15,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from app.config import RedisSettings
+from app.kit.telemetry import is_exported
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -31,6 +33,9 @@ def create_client(settings: RedisSettings) -> Redis:
     """
     if settings.url is None:
         raise ValueError("REDIS_URL is not set.")
+    if is_exported():
+        with suppress(ModuleNotFoundError):
+            import_module("opentelemetry.instrumentation.redis").RedisInstrumentor().instrument()
     return Redis.from_url(
         settings.url.get_secret_value(),
         decode_responses=True,
