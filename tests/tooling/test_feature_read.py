@@ -9,6 +9,7 @@ from fastship_tooling.project import HAS_AUTH, HAS_DATABASE
 
 from tests.tooling.conftest import Git, read_files
 
+ROWS = "models.py" if HAS_DATABASE else "store.py"
 PARCELS = Names("parcels", "parcel")
 needs_database = pytest.mark.skipif(not HAS_DATABASE, reason="the project has no database")
 needs_accounts = pytest.mark.skipif(not HAS_AUTH, reason="the project has no accounts")
@@ -76,7 +77,7 @@ class TestArguments:
 
     def test_edited_fields(self) -> None:
         new("title:str")
-        path = Path("src/app/parcels/models.py" if HAS_DATABASE else "src/app/parcels/store.py")
+        path = Path("src/app/parcels", ROWS)
         old = "    title: Mapped[str]" if HAS_DATABASE else "    title: str\n"
         added = [("paid_on", "date | None"), ("color", "Color")]
         lines = [
@@ -103,6 +104,25 @@ def test_order(project: Path) -> None:
         "new parcels title:str --again",
         "new boxes 'parcel:ref[parcels]' --again",
     ]
+
+
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [
+        ("schemas.py", "<<<<<<< before updating\n"),
+        (ROWS, "import app.gone\n"),
+    ],
+)
+def test_broken_code(project: Path, file: str, text: str) -> None:
+    create.create("parcels", ["title:str"])
+    Path("src/app/parcels", file).write_text(text)
+    Path("src/app/kit/conditions.py").unlink()
+
+    leftovers = describe_leftovers()
+
+    assert leftovers
+    assert "src/app/parcels/dependencies.py: app.kit.conditions" in leftovers.problem
+    assert "--again" not in leftovers.advice
 
 
 class TestAgain:

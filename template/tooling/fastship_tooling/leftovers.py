@@ -3,8 +3,11 @@
 import ast
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
+
+from app.cli.console import CLIError
 
 SOURCE, TESTS = Path("src/app"), Path("tests")
 CONFLICT = re.compile("^<<<<<<< ", re.MULTILINE)
@@ -57,9 +60,10 @@ def _commands(folders: set[str]) -> list[str]:
 
     commands: dict[str, str] = {}
     for folder in sorted(folders - {"items"}):
-        names = find_domain(folder) if (SOURCE / folder / "router.py").exists() else None
-        if names:
-            commands[folder] = command_of(names)
+        # The code of the user may be unusual or broken.
+        with suppress(CLIError, SyntaxError):
+            if (SOURCE / folder / "router.py").exists() and (names := find_domain(folder)):
+                commands[folder] = command_of(names)
     ordered: list[str] = []
     while commands:
         waiting = [

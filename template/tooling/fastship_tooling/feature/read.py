@@ -7,7 +7,7 @@ from pathlib import Path
 
 from fastship_tooling.feature.kinds import KINDS
 from fastship_tooling.feature.names import Names, camel
-from fastship_tooling.feature.project import SOURCE, find_domain, table_name
+from fastship_tooling.feature.project import SOURCE, FeatureError, find_domain, table_name
 from fastship_tooling.project import HAS_AUTH, HAS_DATABASE, command_line
 
 UNKNOWN = "TYPE"
@@ -49,6 +49,9 @@ class DomainCode:
 
     Args:
         names: The domain.
+
+    Raises:
+        FeatureError: It has no model.
     """
 
     def __init__(self, names: Names) -> None:
@@ -60,11 +63,14 @@ class DomainCode:
         self.enums = _classes(folder / "enums.py")
         self.dependencies = _text(folder / "dependencies.py")
         self.store = "" if stored else _text(folder / "store.py")
-        self.model = next(
+        found = [
             node
             for name, node in self.models.items()
             if table_name(node) == names.plural or (not stored and name == camel(names.singular))
-        )
+        ]
+        if not found:
+            raise FeatureError(f"{folder} has no class for {names.plural}.")
+        self.model = found[0]
         self.rows = {
             name: node
             for name, node in _fields(self.model).items()
@@ -74,7 +80,9 @@ class DomainCode:
     def specification(self, name: str) -> str:
         """Return the specification of a field; empty if the project does not support it."""
         if ast.unparse(self.rows[name].annotation).startswith("AssociationProxy["):
-            link = self.models[camel(self.names.singular) + camel(name.removesuffix("_ids"))]
+            link = self.models.get(camel(self.names.singular) + camel(name.removesuffix("_ids")))
+            if link is None:
+                return f"{name}:{UNKNOWN}"
             target = (table_name(link) or "").removeprefix(f"{self.names.singular}_")
             return f"{target}:many[{target}]" if HAS_DATABASE else ""
         node = self._request(name)
@@ -87,7 +95,7 @@ class DomainCode:
             kind = f"ref[{target}]"
         elif type_ in self.enums:
             members = [n.value for n in self.enums[type_].body if isinstance(n, ast.Assign)]
-            kind = f"enum[{','.join(str(ast.literal_eval(value)) for value in members)}]"
+            kind = f"enum[{','.join(ast.unparse(value).strip("'") for value in members)}]"
         else:
             kind = TYPES.get(type_.removeprefix("dt."), UNKNOWN)
         optional = "?" if type_ != annotation else ""
