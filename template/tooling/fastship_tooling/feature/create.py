@@ -115,7 +115,7 @@ def create_again(
     if not specifications:
         specifications, options = arguments_of(names)
         public, superuser = "--public" in options, "--superuser" in options
-        if unknown := [text for text in specifications if text.endswith(f":{UNKNOWN}")]:
+        if unknown := [text for text in specifications if f":{UNKNOWN}" in text]:
             raise FeatureError(
                 f"The type of these fields is unknown: {', '.join(unknown)}. Pass all fields of {name}:\n"
                 f"  {command_of(names)}"
