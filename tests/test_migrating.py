@@ -63,7 +63,7 @@ class Editor:
 
     def migrations(self) -> list[str]:
         folder = self.project.path / "src/app/migrations/versions"
-        return sorted(path.name[16:] for path in folder.glob("2*.py"))
+        return sorted(path.name[29:] for path in folder.glob("2*.py"))
 
     def commit(self) -> None:
         git(self.project, "add", "-A")

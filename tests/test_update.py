@@ -208,7 +208,7 @@ def test_edited_project(
         "README.md": "## Command line",
         "docker-compose.yml": "9000",
         "pyproject.toml": "tenacity",
-        "src/app/main.py": "invoices_router",
+        "src/app/domains.py": "invoices_router",
     }.items():
         assert kept in (folder / path).read_text(), path
     own = {path for path in files if "invoices" in path}
@@ -217,20 +217,26 @@ def test_edited_project(
     checks_pass(folder, environment)
 
 
-STATUS = "status:enum[draft,sent]"
+FIELDS = ("number:str:unique", "status:enum[draft,sent]:filter=draft", "due:date?")
+READ_FIELDS = "number:str:unique 'status:enum[draft,sent]:filter=draft' 'due:date?'"
 AGAIN = {
-    "auth": ("number:str:unique", STATUS),
-    "database": ("number:str", STATUS),  # rows in memory cannot be unique
+    "auth": READ_FIELDS,
+    "database": READ_FIELDS.replace(":unique", ""),  # rows in memory cannot be unique
 }
 """Features without which a domain does not work, and its fields without the feature."""
 
 
-def reports_leftovers(project: Project) -> None:
-    """Check that the commands name the files of the domain that use removed code, and what to do."""
-    output = project.uv_run("acme-orders", "doctor", check=False)
-    assert "  src/app/shipments/dependencies.py: app." in output
-    assert "uv run acme-orders feature new shipments FIELD:TYPE ... --again" in output
+def advised_command(output: str) -> str:
+    """Return the command in the report about files that use removed code."""
     assert "git diff HEAD -- src/app/items tests/items" in output
+    (command,) = (line.strip() for line in output.splitlines() if line.endswith("--again"))
+    return command
+
+
+def reports_leftovers(project: Project) -> str:
+    """Check that `doctor` and `dev` report the files that use removed code, and return the command to run."""
+    output = project.uv_run("acme-orders", "doctor", check=False)
+    assert "  src/app/identities/dependencies.py: app." in output
     arguments = ["uv", "run", "--quiet", "acme-orders", "dev", "--port", str(free_port())]
     with subprocess.Popen(
         arguments, cwd=project.path, env=project.env, stderr=subprocess.PIPE, text=True
@@ -239,12 +245,16 @@ def reports_leftovers(project: Project) -> None:
         error = itertools.takewhile(lambda line: "Nothing is running" not in line, process.stderr)
         lines = "".join(error)
         process.terminate()
-    assert "  src/app/shipments/dependencies.py: app." in lines
+    assert "  src/app/identities/dependencies.py: app." in lines
     assert "Traceback" not in lines
+    command = advised_command(output)
+    assert command == advised_command(lines)
+    return command
 
 
-def create_again(project: Project, *fields: str) -> None:
-    project.uv_run("acme-orders", "feature", "new", "shipments", *fields, "--again")
+def create_again(project: Project, command: str) -> None:
+    """Paste a command into a shell."""
+    project.run("sh", "-c", command)
     # Other checks fail, since the data was deleted.
     output = project.uv_run("acme-orders", "doctor", check=False)
     assert "all modules that the code imports exist" in output
@@ -263,12 +273,13 @@ def test_feature_of_an_edited_project(
     commit(folder, "rendered")
     fresh = set(git(folder, "ls-files").split())
     living = Project(folder, environment)
-    fields = ("number:str:unique", STATUS)
-    living.uv_run("acme-orders", "feature", "new", "shipments", *fields)
-    router, page = folder / "src/app/shipments/router.py", folder / "docs/api/shipments.md"
+    # The name is between those of modules that an answer removes, which are imported in main.py.
+    living.uv_run("acme-orders", "feature", "new", "identities", *FIELDS)
+    again = "uv run acme-orders feature new identities"
+    router, page = folder / "src/app/identities/router.py", folder / "docs/api/identities.md"
     edit(folder / "src/app/items/router.py", "Return one item.", "Return one of the items.")
-    edit(router, "Return one shipment.", "Return one of the shipments.")
-    edit(page, "# Shipments", "# Our shipments")
+    edit(router, "Return one identity.", "Return one of the identities.")
+    edit(page, "# Identities", "# Our identities")
     for generated in ("docs/changelog.md", "site/index.html"):
         (folder / generated).parent.mkdir(exist_ok=True)
         (folder / generated).touch()
@@ -277,16 +288,17 @@ def test_feature_of_an_edited_project(
 
     # Without the feature, the checks pass.
     update(folder, **{feature: False})
-    assert "Return one of the shipments." in router.read_text()
+    assert "Return one of the identities." in router.read_text()
     assert page.exists()
     assert f"\n- {feature} off: " in capsys.readouterr().err
     if feature == "database":  # as the message advises
         shutil.rmtree(folder / "src/app/migrations")
     if feature in AGAIN:
-        reports_leftovers(living)
-        create_again(living, *AGAIN[feature])
+        command = reports_leftovers(living)
+        assert command == f"{again} {AGAIN[feature]} --again"
+        create_again(living, command)
     # The other tests are the same in a new project without the feature.
-    own = ("tests/shipments", "tests/items", "tests/test_main.py")
+    own = ("tests/identities", "tests/items", "tests/test_main.py")
     checks_pass(folder, environment, *own, migrate=feature == "auth")
     commit(folder, "off")
     assert not {"docs/changelog.md", "site/index.html"} & set(git(folder, "ls-files").split())
@@ -296,13 +308,15 @@ def test_feature_of_an_edited_project(
     assert f"\n- {feature} on: " in capsys.readouterr().err
     if feature == "database":
         doctor = living.uv_run("acme-orders", "doctor", check=False)
-        assert "  src/app/shipments/store.py: app.kit.memory" in doctor
+        assert "  src/app/identities/store.py: app.kit.memory" in doctor
+        assert advised_command(doctor) == f"{again} {AGAIN[feature]} --again"
     if feature == "auth":
         # The domain works as before: without accounts.
-        assert re.search("/api/v1/shipments +public", living.uv_run("acme-orders", "routes"))
+        assert re.search("/api/v1/identities +public", living.uv_run("acme-orders", "routes"))
     if feature in AGAIN:
-        create_again(living, *fields)
-        edit(router, "Return one shipment.", "Return one of the shipments.")
+        # Without a database, it is not known which fields were unique.
+        create_again(living, f"{again} {READ_FIELDS if feature == 'database' else ''} --again")
+        edit(router, "Return one identity.", "Return one of the identities.")
     commit(folder, "on")
     changed = set(git(folder, "diff", "--name-only", before, "HEAD").split())
     migrations = {path for path in changed if path.startswith("src/app/migrations/versions/")}
@@ -317,6 +331,6 @@ def test_feature_of_an_edited_project(
     for path in fresh - {
         "src/app/migrations/versions/0001_initial.py",
         "README.md",
-        "src/app/main.py",
+        "src/app/domains.py",
     }:
         assert (off / path).read_bytes() == (folder / path).read_bytes(), path

@@ -6,6 +6,7 @@ from fastapi import FastAPI, Request
 from httpx2 import ASGITransport, AsyncClient
 
 from app.config import Settings
+from app.kit.routing import Router, body_limit
 from tests.conftest import client_of, create_test_app
 
 
@@ -214,6 +215,8 @@ class TestBodyLimit:
 
         assert response.status_code == 413
         assert response.headers["content-type"] == "application/problem+json"
+        assert response.json()["type"] == "urn:problem-type:body-too-large"
+        assert response.json()["detail"].endswith("than 1048576 bytes (APP_MAX_BODY_BYTES).")
         assert "x-request-id" in response.headers
 
     async def test_chunked_body(self, upload_app: FastAPI) -> None:
@@ -225,7 +228,27 @@ class TestBodyLimit:
             response = await client.post("/upload", content=body())
 
         assert response.status_code == 413
-        assert response.headers["content-type"] == "application/problem+json"
+        assert response.json()["type"] == "urn:problem-type:body-too-large"
+
+    @pytest.mark.parametrize("size", [10, 2_000_000])
+    async def test_limit_of_an_endpoint(self, new_app: FastAPI, size: int) -> None:
+        router = Router(prefix="/photos")
+
+        @router.post("")
+        @body_limit(size)
+        async def upload(request: Request) -> int:
+            return len(await request.body())
+
+        new_app.include_router(router, prefix="/api")
+        async with client_of(new_app) as client:
+            allowed = await client.post("/api/photos", content=b" " * size)
+            larger = await client.post("/api/photos", content=b" " * (size + 1))
+            other = await client.post("/api/v1/items", content=b" " * 2_000_000)
+
+        assert (allowed.status_code, allowed.json()) == (200, size)
+        assert larger.status_code == 413
+        assert f"than {size} bytes (the limit of this endpoint)" in larger.json()["detail"]
+        assert other.status_code == 413
 
 
 @pytest.mark.parametrize(

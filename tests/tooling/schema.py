@@ -61,9 +61,9 @@ def column(name: str, **options: Any) -> sa.Column[int]:
 
 
 def created(versions: Path) -> list[str]:
-    """Return the names of the new migrations, without their time."""
+    """Return the names of the new migrations, without their time and revision."""
     new = {path.name for path in versions.glob("*.py")} - {p.name for p in VERSIONS.glob("*.py")}
-    return sorted(name[16:] for name in new)
+    return sorted(name[29:] for name in new)
 
 
 def columns_of(url: str) -> list[str]:

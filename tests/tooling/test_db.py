@@ -119,6 +119,12 @@ class TestRevision:
         assert len(output.splitlines()) == 2
         assert len(list(versions.glob("*_add_price.py"))) == 1
 
+    def test_same_message(self, url: str, versions: Path) -> None:
+        for _ in range(2):
+            run("revision", "add price", "--empty")
+
+        assert len(list(versions.glob("*_add_price.py"))) == 2
+
     def test_database_behind(self, versions: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         with temporary_database("base") as url:
             monkeypatch.setenv("DATABASE_URL", url)

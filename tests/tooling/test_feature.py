@@ -79,8 +79,8 @@ class TestRemove:
 
         code = read_files(project)
         assert not [path for path in code if re.search(r"(^|/)items(/|\.md)", path)]
-        assert "items_router" not in code["src/app/main.py"]
-        assert '"name": "items"' not in code["src/app/main.py"]
+        assert "items_router" not in code["src/app/domains.py"]
+        assert '"name": "items"' not in code["src/app/domains.py"]
         assert "items" not in code.get("tests/seeds.py", "")
 
     def test_dependent_domain(self, project: Path) -> None:
@@ -161,6 +161,7 @@ class TestCheckApplication:
     @pytest.fixture(autouse=True)
     def file(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(openapi, "render", lambda: "{}\n")
+        monkeypatch.setattr(openapi, "application", lambda: None)
 
     def test_schema(self, folder: Path) -> None:
         create.check_application()
@@ -171,13 +172,21 @@ class TestCheckApplication:
         assert not missing
         assert (folder / "openapi.json").read_text() == "{}\n"
 
+    @pytest.mark.parametrize("function", ["render", "application"])
     def test_error(
-        self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+        self,
+        folder: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
+        function: str,
     ) -> None:
-        def render() -> str:
+        def fail() -> str:
             raise ImportError("no module named parcels")
 
-        monkeypatch.setattr(openapi, "render", render)
+        # Without the file, the schema is not needed.
+        if function == "render":
+            (folder / "openapi.json").touch()
+        monkeypatch.setattr(openapi, function, fail)
 
         with pytest.raises(FeatureError, match="All files were restored"):
             create.check_application()

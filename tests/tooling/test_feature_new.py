@@ -128,10 +128,10 @@ class TestNew:
         new("order_lines")
 
         code = read_files(project)
-        main = code["src/app/main.py"]
-        assert "from app.order_lines.router import router as order_lines_router" in main
-        assert "    app.include_router(order_lines_router, prefix=API)\n" in main
-        assert '{"name": "order_lines", "description": "Order lines."},' in main
+        domains = code["src/app/domains.py"]
+        assert "from app.order_lines.router import router as order_lines_router\n" in domains
+        assert "    items_router,\n    order_lines_router,\n]" in domains
+        assert '    {"name": "order_lines", "description": "Order lines."},\n]' in domains
 
     def test_default_field(self, project: Path) -> None:
         new("parcels")
@@ -166,7 +166,7 @@ class TestNew:
 
         assert result.exit_code == 0, result.output
         assert "  src/app/parcels/schemas.py" in result.stdout
-        assert "Created the domain parcels." in result.stdout
+        assert "Created the domain parcels: /api/v1/parcels" in result.stdout
 
     def test_invalid_command(self, project: Path) -> None:
         before = read_files(project)
@@ -220,7 +220,10 @@ class TestNewLike:
     @pytest.mark.parametrize(
         ("specification", "message"),
         [
-            ("size:int:sort", "cannot have the options unique, filter and sort"),
+            (
+                "size:int:filter,sort",
+                "the field size cannot have filter and sort: items has no code and tests for it",
+            ),
             ("date:date", "no field can be called date or datetime"),
         ],
     )
@@ -231,8 +234,15 @@ class TestNewLike:
     def test_special_pattern(self, project: Path) -> None:
         new("boxes", "size:int:sort")
 
-        with pytest.raises(CLIError, match="boxes has filters, lists of IDs or unique fields"):
+        with pytest.raises(CLIError, match="boxes has filters or an order, which depend on its fi"):
             new("parcels", "price:decimal", pattern="boxes")
+
+    def test_optional_field(self, project: Path) -> None:
+        new("boxes", "note:text?")
+
+        new("parcels", "due:date?", "size:int", pattern="boxes")
+
+        assert 'OPTIONAL: list[str] = ["due"]' in read_files(project)["tests/parcels/factories.py"]
 
     def test_enum(self, project: Path) -> None:
         new("boxes", "size:enum[small,big]=big")
@@ -255,7 +265,7 @@ class TestNewLike:
         assert "class BoxCreate(RequestModel):" in schemas
         assert "price: Money" in schemas
         assert not re.search("parcel", schemas, re.IGNORECASE)
-        assert "from app.boxes.router import router as boxes_router" in code["src/app/main.py"]
+        assert "from app.boxes.router import router as boxes_router" in code["src/app/domains.py"]
 
     def test_added_code(self, project: Path) -> None:
         service = project / f"src/app/items/{'service' if HAS_DATABASE else 'store'}.py"
@@ -344,7 +354,7 @@ class TestAgain:
             assert obsolete not in after
         assert Path("tests/parcels/test_retries.py") in written
         assert "tests/parcels/test_mine.py" in after
-        for kept in ("src/app/main.py", "docs/api/parcels.md"):
+        for kept in ("src/app/domains.py", "docs/api/parcels.md"):
             assert after.get(kept) == before.get(kept)
 
     def test_uncommitted_edits(self, project: Path) -> None:
@@ -354,10 +364,6 @@ class TestAgain:
             create.create_again("parcels", ["note:text?"])
 
         assert (project / "src/app/parcels/router.py").read_text() == "# mine"
-
-    def test_without_fields(self) -> None:
-        with pytest.raises(FeatureError, match="Pass all fields of parcels"):
-            create.create_again("parcels", [])
 
     def test_other_domain_is_broken(self, project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         # The application cannot be created until the code of all domains was written again.
@@ -371,3 +377,9 @@ class TestAgain:
 
         assert result.exit_code == 1
         assert "Omit --like and --singular" in result.stderr
+
+
+def test_help() -> None:
+    result = runner.invoke(app, ["feature", "new", "--help"])
+
+    assert "'status:enum[draft,paid]:filter=draft'" in " ".join(result.stdout.split())

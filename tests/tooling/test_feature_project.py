@@ -76,7 +76,7 @@ class TestDependents:
         assert domains.dependents_of(ITEMS) == ([Path(file)] if depends else [])
 
     def test_shared_files(self, project: Path) -> None:
-        # main.py and tests/seeds.py mention the domain, and are edited.
+        # domains.py and tests/seeds.py mention the domain, and are edited.
         assert domains.dependents_of(ITEMS) == []
 
 
@@ -92,37 +92,39 @@ def test_mentions(folder: Path) -> None:
 
 
 class TestMount:
-    MAIN = "src/app/main.py"
+    PARCELS = Names("parcels", "parcel")
 
-    @pytest.mark.parametrize(
-        ("old", "new"),
-        [
-            ("TAGS = [", "OTHER_TAGS = ["),
-            ("app.include_router(", "api.include_router("),
-            (".router import", ".routes import"),
-        ],
-        ids=["tags", "routers", "imports"],
-    )
-    def test_unusual_main(self, project: Path, old: str, new: str) -> None:
-        main = project / self.MAIN
-        text = main.read_text()
-        assert old in text
-        text = text.replace(old, new).replace("_router import", "_routes import")
-        main.write_text(text)
+    @pytest.mark.parametrize("name", ["ROUTERS", "TAGS"])
+    def test_missing_list(self, project: Path, name: str) -> None:
+        text = domains.DOMAINS.read_text()
+        domains.DOMAINS.write_text(text.replace(f"{name}:", "OTHER:"))
 
-        with pytest.raises(FeatureError, match="`feature new` adds the new domain there"):
-            domains.mount(Names("parcels", "parcel"))
+        with pytest.raises(FeatureError, match=f"has no list {name}. `feature new` adds"):
+            domains.mount(self.PARCELS)
 
     def test_no_other_domain(self, project: Path) -> None:
-        parcels = Names("parcels", "parcel")
-        (project / self.MAIN).write_text(domains.unmount(ITEMS)[Path(self.MAIN)])
-        before = (project / self.MAIN).read_text()
+        before = domains.unmount(ITEMS)[domains.DOMAINS]
+        domains.DOMAINS.write_text(before)
 
-        (project / self.MAIN).write_text(domains.mount(parcels)[Path(self.MAIN)])
+        text = domains.mount(self.PARCELS)[domains.DOMAINS]
 
-        text = (project / self.MAIN).read_text()
-        assert "app.include_router(parcels_router, prefix=API)" in text
-        assert domains.unmount(parcels)[Path(self.MAIN)] == before
+        assert "ROUTERS: list[APIRouter] = [parcels_router,]" in text
+        domains.DOMAINS.write_text(text)
+        assert domains.unmount(self.PARCELS)[domains.DOMAINS] == before
+
+    def test_edited_lists(self, project: Path) -> None:
+        text = "ROUTERS = [  # mine\n    a,  # first\n    b\n]\nTAGS = [{'name': 'a'}]\n"
+        domains.DOMAINS.write_text(text)
+
+        mounted = domains.mount(self.PARCELS)[domains.DOMAINS]
+
+        assert "ROUTERS = [  # mine\n    a,  # first\n    b, parcels_router\n]" in mounted
+        assert "TAGS = [{'name': 'a'}, {\"name\": \"parcels\"," in mounted
+        domains.DOMAINS.write_text(mounted)
+        assert (
+            "ROUTERS = [a, b,]\nTAGS = [{'name': 'a'},]"
+            in domains.unmount(self.PARCELS)[domains.DOMAINS]
+        )
 
 
 @pytest.mark.skipif(not HAS_DATABASE, reason="the project has no database")

@@ -2,10 +2,11 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
 from fastapi.responses import StreamingResponse
 
 from app.config import Settings
+from app.kit.routing import body_limit
 from tests.conftest import client_of, create_test_app
 
 
@@ -52,6 +53,22 @@ async def test_slow_body(app: FastAPI) -> None:
         )
 
     assert response.status_code == 503
+
+
+@pytest.mark.parametrize(("pause", "status"), [(0.02, 200), (10, 503)])
+async def test_large_body(app: FastAPI, pause: float, status: int) -> None:
+    @app.post("/photo")
+    @body_limit(1_000)
+    async def upload(request: Request) -> int:
+        return len(await request.body())
+
+    async def body() -> AsyncIterator[bytes]:
+        for _ in range(5):
+            yield b"x"
+            await asyncio.sleep(pause)
+
+    async with client_of(app) as client:
+        assert (await client.post("/photo", content=body())).status_code == status
 
 
 async def test_long_stream(app: FastAPI) -> None:

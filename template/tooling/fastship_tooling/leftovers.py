@@ -3,10 +3,11 @@
 import ast
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from fastship_tooling.project import command_line
+from app.cli.console import CLIError
 
 SOURCE, TESTS = Path("src/app"), Path("tests")
 CONFLICT = re.compile("^<<<<<<< ", re.MULTILINE)
@@ -37,15 +38,41 @@ def describe_leftovers(*folders: Path) -> Leftovers | None:
     if not found:
         return None
     files = (f"\n  {path.as_posix()}: {', '.join(problems)}" for path, problems in found.items())
-    domains = [path.parts[-2] for path in found if (path.parent / "router.py").exists()]
     diff = "git diff HEAD -- src/app/items tests/items"
-    example = f" The same changes of the example: {diff}" if (SOURCE / "items").exists() else ""
-    again = command_line(f"feature new {domains[0] if domains else 'NAME'} FIELD:TYPE ... --again")
+    advice = "Edit them."
+    if (SOURCE / "items").exists():
+        advice += f" The same changes of the example: {diff}"
+    if commands := _commands({path.parent.name for path in found}):
+        advice += (
+            "\nOr write the code of these domains again from their fields, without your edits:"
+        )
+        advice += "".join(f"\n  {command}" for command in commands)
     return Leftovers(
         f"Files import modules that this project does not have, or contain conflicts:{''.join(files)}",
-        f"Edit them.{example}\n"
-        f"Or write the code of a domain again from its fields, without your edits: {again}",
+        advice,
     )
+
+
+def _commands(folders: set[str]) -> list[str]:
+    """Return the commands that write domains again, referenced domains first."""
+    from fastship_tooling.feature.project import find_domain
+    from fastship_tooling.feature.read import command_of
+
+    commands: dict[str, str] = {}
+    for folder in sorted(folders - {"items"}):
+        # The code of the user may be unusual or broken.
+        with suppress(CLIError, SyntaxError):
+            if (SOURCE / folder / "router.py").exists() and (names := find_domain(folder)):
+                commands[folder] = command_of(names)
+    ordered: list[str] = []
+    while commands:
+        waiting = [
+            n for n, text in commands.items() if any(f"[{m}]" in text for m in commands if m != n)
+        ]
+        # Domains that reference each other are in any order.
+        ready = next((name for name in commands if name not in waiting), next(iter(commands)))
+        ordered.append(commands.pop(ready))
+    return ordered
 
 
 def find_leftovers(*folders: Path) -> dict[Path, list[str]]:

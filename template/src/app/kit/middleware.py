@@ -93,18 +93,23 @@ class RequestMiddleware:
 
         async def receive_limited() -> Message:
             nonlocal received
+            if status:  # waits for the client to disconnect
+                return await receive()
+            # The body is read after routing, so the limit of the endpoint is known.
+            own_limit = getattr(scope.get("endpoint"), "__body_limit__", None)
+            # The server has checked the header.
+            self._check_size(int(headers.get(b"content-length", 0)), own_limit)
             message = await receive()
             received += len(message.get("body", b""))
-            if received > self.settings.max_body_bytes:
-                # FastAPI turns any other exception while it reads the body into a 400.
-                raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, BodyTooLarge.summary())
+            self._check_size(received, own_limit)
+            if own_limit and message["type"] == "http.request":
+                # A large body takes longer, so the time limit is for each of its chunks.
+                _restart(deadline, self.settings.request_timeout)
             return message
 
         app = self.app
         if not self._is_trusted(scope["path"], headers.get(b"host", b"").decode("latin-1")):
             app = UntrustedHost().to_response()
-        elif self._is_too_large(headers.get(b"content-length", b"")):
-            app = BodyTooLarge().to_response()
         limit = self.settings.request_timeout if scope["type"] == "http" else None
         deadline = asyncio.timeout(limit)
         try:
@@ -134,8 +139,18 @@ class RequestMiddleware:
         name = (host if host.endswith("]") else host.rsplit(":", 1)[0]).lower()
         return name in self.hosts or (bool(self.suffixes) and name.endswith(self.suffixes))
 
-    def _is_too_large(self, content_length: bytes) -> bool:
-        return content_length.isdigit() and int(content_length) > self.settings.max_body_bytes
+    def _check_size(self, size: int, own_limit: int | None) -> None:
+        limit = own_limit or self.settings.max_body_bytes
+        if size > limit:
+            source = "the limit of this endpoint" if own_limit else "APP_MAX_BODY_BYTES"
+            problem = BodyTooLarge(f"The request body is larger than {limit} bytes ({source}).")
+            # FastAPI turns any other exception while it reads the body into a 400.
+            raise HTTPException(problem.status) from problem
+
+
+def _restart(deadline: asyncio.Timeout, seconds: float) -> None:
+    with suppress(RuntimeError):  # it is over
+        deadline.reschedule(asyncio.get_running_loop().time() + seconds)
 
 
 async def _run(

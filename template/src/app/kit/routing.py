@@ -1,6 +1,8 @@
-"""A router whose cost does not grow with the number of domains."""
+"""A router whose cost does not grow with the number of domains, and the limit of a request body."""
 
+from collections.abc import Callable
 from functools import cached_property
+from typing import Any
 
 from fastapi import APIRouter
 from starlette.routing import Match
@@ -24,3 +26,19 @@ class Router(APIRouter):
         if self._literal_prefix not in scope["path"]:
             return Match.NONE, {}
         return super().matches(scope)
+
+
+def body_limit[F: Callable[..., Any]](size: int) -> Callable[[F], F]:
+    """Set the maximum size of the request body of an endpoint, instead of `APP_MAX_BODY_BYTES`.
+
+    The time limit of the request then applies to each chunk of the body.
+
+    Args:
+        size: Maximum size, in bytes.
+    """
+
+    def mark(function: F) -> F:
+        function.__body_limit__ = size  # type: ignore[attr-defined]
+        return function
+
+    return mark

@@ -1,8 +1,9 @@
 """The development database."""
 
 import os
+import threading
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from app.cli.console import CLIError, console, load_settings
@@ -37,6 +38,27 @@ def development_database() -> Iterator[str]:
             yield url.replace("postgresql://", "postgresql+asyncpg://")
         finally:
             branches.remember(branches.folder_of(url))
+
+
+@contextmanager
+def start_in_background() -> Iterator[None]:
+    """Start PostgreSQL while other work is done. Afterwards, `development_database` need not wait for it."""
+    done = threading.Event()
+
+    def run() -> None:
+        with suppress(CLIError), postgres.running():  # `development_database` reports an error
+            done.wait()
+
+    thread = threading.Thread(target=run)
+    default_to_development()
+    if load_settings().database.url is None:
+        thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        if thread.ident:
+            thread.join()
 
 
 def check_database() -> str:

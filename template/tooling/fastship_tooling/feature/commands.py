@@ -35,11 +35,12 @@ def new(
     again: Annotated[
         bool,
         typer.Option(
-            "--again", help="Overwrite the code of a domain, after an update changed the features."
+            "--again",
+            help="Overwrite the code of a domain, after an update changed the features. Its fields can be omitted.",
         ),
     ] = False,
 ) -> None:
-    """Create a domain: code, routes, tests, documentation and migration.
+    r"""Create a domain: code, routes, tests, documentation and migration.
 
     Types are str, text, int, float, decimal, bool, date, datetime, uuid, enum[VALUE,...], ref[DOMAIN] and
     many[DOMAIN]. A question mark makes a field optional, and =VALUE gives it a default. Options follow the
@@ -47,9 +48,10 @@ def new(
 
     With --public and --superuser, everyone can read and superusers can change the records.
 
-    Example: feature new invoices number:str:unique 'status:enum[draft,paid]:filter=draft' due:date?
+    Example: feature new invoices number:str:unique 'status:enum\[draft,paid]:filter=draft' due:date?
     """
     from fastship_tooling.feature.create import create, create_again
+    from fastship_tooling.feature.names import kebab
     from fastship_tooling.feature.project import FeatureError
 
     if again:
@@ -68,7 +70,7 @@ def new(
         )
     for path in files:
         console.print(f"  {path.as_posix()}", markup=False)
-    console.print(f"Created the domain {name}.")
+    console.print(f"Created the domain {name}: /api/v1/{kebab(name)}")
 
 
 @app.command()

@@ -14,7 +14,6 @@ from fastship_tooling.feature.files import all_or_nothing
 from fastship_tooling.feature.names import Names, camel
 from fastship_tooling.feature.parse import parse
 from fastship_tooling.feature.project import (
-    MAIN,
     PAGES,
     SOURCE,
     TESTS,
@@ -24,11 +23,13 @@ from fastship_tooling.feature.project import (
     find_domain,
     get_domain,
     mount,
+    start_database,
     sync_schema,
     tables_of,
     taken_names,
     unmount,
 )
+from fastship_tooling.feature.read import UNKNOWN, arguments_of, command_of
 from fastship_tooling.feature.render import possible_files, render
 from fastship_tooling.git import has_changes
 from fastship_tooling.leftovers import find_leftovers
@@ -78,14 +79,11 @@ def create(
     if existing := [path for path in texts if path.exists()]:
         raise FeatureError(f"{existing[0]} already exists.")
     shared = mount(names)
-    with all_or_nothing([*texts, *shared, openapi.FILE]) as write:
-        # main.py is written last: a running `dev` must not import files that do not exist yet.
-        for path, text in texts.items():
+    with start_database(), all_or_nothing([*texts, *shared, openapi.FILE]) as write:
+        # domains.py is written last: a running `dev` must not import files that do not exist yet.
+        for path, text in [*texts.items(), *shared.items()]:
             write(path, text)
-        format_code([path for path in texts if path.suffix == ".py"])
-        for path, text in shared.items():
-            write(path, text)
-        format_code([MAIN])
+        format_code([path for path in [*texts, *shared] if path.suffix == ".py"])
         check_application()
         sync_schema([])
     return [*texts, *shared]
@@ -101,7 +99,8 @@ def create_again(
 
     Args:
         name: Plural name.
-        specifications: All fields, such as `price:decimal`.
+        specifications: All fields, such as `price:decimal`. Without them, the fields and the access are
+            those of the current code.
         public: Whether everyone can read all records.
         superuser: Whether only superusers can call the endpoints that `public` does not open.
 
@@ -114,7 +113,13 @@ def create_again(
     require_accounts(public or superuser)
     names = get_domain(name)
     if not specifications:
-        raise FeatureError(f"Pass all fields of {name}. --again writes its code from them.")
+        specifications, options = arguments_of(names)
+        public, superuser = "--public" in options, "--superuser" in options
+        if unknown := [text for text in specifications if f":{UNKNOWN}" in text]:
+            raise FeatureError(
+                f"The type of these fields is unknown: {', '.join(unknown)}. Pass all fields of {name}:\n"
+                f"  {command_of(names)}"
+            )
     folders = [SOURCE / name, TESTS / name]
     if has_changes(*folders):
         raise FeatureError(f"Commit {folders[0]} and {folders[1]} first. --again overwrites them.")
@@ -270,7 +275,11 @@ def check_application() -> None:
         FeatureError: It cannot be created. The traceback is printed.
     """
     try:
-        text = openapi.render()
+        if openapi.FILE.exists():
+            text = openapi.render()
+            openapi.FILE.write_text(text, encoding="utf-8", newline="\n")
+        else:
+            openapi.application()
     except CLIError:
         raise
     except Exception as error:
@@ -278,5 +287,3 @@ def check_application() -> None:
         raise FeatureError(
             "The application cannot be created: see the error above. All files were restored."
         ) from error
-    if openapi.FILE.exists():
-        openapi.FILE.write_text(text, encoding="utf-8", newline="\n")

@@ -1,14 +1,21 @@
 """Create a domain as a copy of another one: `feature new --like DOMAIN`."""
 
 import ast
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 from fastship_tooling.feature.fields import Field, enum_module
 from fastship_tooling.feature.kinds import KINDS, code
 from fastship_tooling.feature.names import Names, Renaming
 from fastship_tooling.feature.parse import FieldError, has_clashing_dates
-from fastship_tooling.feature.project import SOURCE, TESTS, FeatureError, files_of
+from fastship_tooling.feature.project import (
+    SOURCE,
+    TESTS,
+    FeatureError,
+    files_of,
+    replace,
+    with_imports,
+)
 
 # The fields may need any of these. Ruff removes those that are unused.
 MODEL_IMPORTS = (
@@ -58,21 +65,29 @@ def copy_domain(pattern: Names, names: Names, fields: list[Field]) -> dict[Path,
 
 def _require_plain_fields(pattern: Names, fields: list[Field], texts: dict[Path, str]) -> None:
     """Raise an error if other files than those with the fields depend on them."""
-    if any(f.unique or f.filter or f.sort or f.many for f in fields):
-        raise FieldError(
-            "With --like, fields cannot have the options unique, filter and sort, or be many."
-        )
+    for field in fields:
+        options = [name for name in ("unique", "filter", "sort") if getattr(field, name)]
+        options += ["many[DOMAIN]"] if field.many else []
+        if options:
+            raise FieldError(
+                f"With --like, the field {field.name} cannot have {' and '.join(options)}: {pattern.plural} "
+                "has no code and tests for it that could be copied. Create the domain without --like, or "
+                "copy it without this and edit the copy."
+            )
     if has_clashing_dates(fields):
         raise FieldError(
             "With --like, no field can be called date or datetime. Choose another name."
         )
-    special = ("(PageParams)", "association_proxy(", "UniqueConstraint(")
-    if any(
-        word in text for word in special for path, text in texts.items() if path.suffix == ".py"
-    ):
+    code = "".join(text for path, text in texts.items() if path.suffix == ".py")
+    special = {
+        "(PageParams)": "filters or an order",
+        "association_proxy(": "lists of IDs",
+        "UniqueConstraint(": "unique fields",
+    }
+    if found := [description for word, description in special.items() if word in code]:
         raise FeatureError(
-            f"{pattern.plural} has filters, lists of IDs or unique fields. Copy it without fields and edit "
-            "the copy, or create the domain without --like."
+            f"{pattern.plural} has {' and '.join(found)}, which depend on its fields. Copy it without fields "
+            "and edit the copy, or create the domain without --like."
         )
 
 
@@ -93,7 +108,7 @@ def _rows(source: str, fields: list[Field], old: set[str], *, stored: bool) -> s
     def render(field: Field, _class: ast.ClassDef) -> str:
         return field.column if stored else field.attribute
 
-    return _with_imports(_in_classes(source, fields, old, render), imports)
+    return with_imports(_in_classes(source, fields, old, render), imports)
 
 
 def _schemas(source: str, fields: list[Field], old: set[str]) -> str:
@@ -102,7 +117,7 @@ def _schemas(source: str, fields: list[Field], old: set[str]) -> str:
             return field.update
         return field.create if class_.name.endswith("Create") else field.response
 
-    return _with_imports(
+    return with_imports(
         _in_classes(source, fields, old, render),
         MODEL_IMPORTS + enum_imports(fields) + SCHEMA_IMPORTS,
     )
@@ -130,7 +145,7 @@ def _in_classes(
         ]
         new = "\n".join(f"    {render(field, class_)}" for field in fields)
         replaced += [(node, "" if index else new) for index, node in enumerate(found)]
-    return _replace(source, replaced)
+    return replace(source, replaced)
 
 
 def _factories(source: str, fields: list[Field], names: Names) -> str:
@@ -139,6 +154,8 @@ def _factories(source: str, fields: list[Field], names: Names) -> str:
         "REQUIRED": code([field.name for field in fields if field.required]),
         "INVALID": code(invalid(fields, checked=False)),
     }
+    if "\nOPTIONAL: " in source:  # with a test for it
+        values["OPTIONAL"] = code([field.name for field in fields if field.optional])
     replaced: list[tuple[ast.stmt | ast.expr, str]] = []
     for node in ast.parse(source).body:
         if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.value:
@@ -158,7 +175,7 @@ def _factories(source: str, fields: list[Field], names: Names) -> str:
         f"from tests.{target.plural}.factories import create_{target.singular}\n"
         for target in referenced(fields)
     )
-    return _with_imports(_replace(source, replaced), imports)
+    return with_imports(replace(source, replaced), imports)
 
 
 def changes(fields: list[Field]) -> dict[str, object]:
@@ -218,32 +235,3 @@ def owned_references(fields: list[Field]) -> list[Field]:
     """Return one field for each referenced domain whose rows belong to users."""
     owned = {f.references.plural: f for f in fields if f.references and not f.shared}
     return [field for plural, field in sorted(owned.items()) if plural != "users"]
-
-
-def _replace(source: str, nodes: Sequence[tuple[ast.stmt | ast.expr, str]]) -> str:
-    """Replace nodes by text.
-
-    Args:
-        source: Python code.
-        nodes: Statements and expressions, and their replacements.
-    """
-    lines = source.splitlines(keepends=True)
-    for node, text in sorted(nodes, key=lambda pair: pair[0].lineno, reverse=True):
-        first, last = node.lineno - 1, (node.end_lineno or node.lineno) - 1
-        if isinstance(node, ast.stmt):
-            lines[first : last + 1] = [text + "\n"] if text else []
-            continue
-        # Offsets count bytes.
-        head = lines[first].encode()[: node.col_offset].decode()
-        tail = lines[last].encode()[node.end_col_offset or 0 :].decode()
-        lines[first : last + 1] = [head + text + tail]
-    return "".join(lines)
-
-
-def _with_imports(source: str, imports: str) -> str:
-    """Add imports after the existing ones. Ruff sorts them."""
-    lines = source.splitlines(keepends=True)
-    tree = ast.parse(source)
-    found = [n.end_lineno or 0 for n in tree.body if isinstance(n, ast.Import | ast.ImportFrom)]
-    at = max(found, default=0)
-    return "".join([*lines[:at], imports, *lines[at:]])

@@ -2,7 +2,8 @@
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 from app.cli.console import CLIError
@@ -10,7 +11,7 @@ from fastship_tooling.feature.names import Names, kebab, sentence, words
 from fastship_tooling.project import HAS_DATABASE
 
 SOURCE, TESTS, PAGES = Path("src/app"), Path("tests"), Path("docs/api")
-MAIN, SEEDS = SOURCE / "main.py", TESTS / "seeds.py"
+DOMAINS, SEEDS = SOURCE / "domains.py", TESTS / "seeds.py"
 
 
 class FeatureError(CLIError):
@@ -99,7 +100,7 @@ def dependents_of(names: Names) -> list[Path]:
         path
         for folder in (SOURCE, TESTS)
         for path in sorted(folder.rglob("*.py"))
-        if path not in {MAIN, SEEDS}
+        if path not in {DOMAINS, SEEDS}
         and not own & set(path.parents)
         and "versions" not in path.parts
         and pattern.search(path.read_text(encoding="utf-8"))
@@ -124,92 +125,102 @@ def mount(names: Names) -> dict[Path, str]:
         names: The new domain.
 
     Raises:
-        FeatureError: `main.py` has no routers.
+        FeatureError: `domains.py` has no lists of the routers and tags.
     """
-    return {MAIN: _with_router(MAIN.read_text(encoding="utf-8"), names)}
+    router = f"{names.plural}_router"
+    source = DOMAINS.read_text(encoding="utf-8")
+    for name, entry in (
+        ("TAGS", f'{{"name": "{names.plural}", "description": "{sentence(names.plural)}."}}'),
+        ("ROUTERS", router),
+    ):
+        source = _with_entry(source, name, entry)
+    statement = f"from app.{names.plural}.router import router as {router}\n"
+    return {DOMAINS: with_imports(source, statement)}
 
 
-def _with_router(source: str, names: Names) -> str:
-    """Add the import of a router, its `include_router`, and its entry in the list of tags."""
-    tree = ast.parse(source)
-    imports = [
-        node
-        for node in tree.body
-        if isinstance(node, ast.ImportFrom)
-        and re.fullmatch(r"app\.\w+\.\w*router", node.module or "")
-    ]
-    included = [
-        node
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Expr) and ast.unparse(node).startswith("app.include_router(")
-    ]
-    tags = [
-        node.value
-        for node in tree.body
-        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "TAGS"
-    ]
-    if not (imports and included and tags and isinstance(tags[0], ast.List)):
+def _lists(source: str) -> dict[str, ast.List]:
+    """Return the lists that a module defines, by name."""
+    return {
+        ast.unparse(node.target if isinstance(node, ast.AnnAssign) else node.targets[0]): node.value
+        for node in ast.parse(source).body
+        if isinstance(node, ast.Assign | ast.AnnAssign) and isinstance(node.value, ast.List)
+    }
+
+
+def _with_entry(source: str, name: str, entry: str) -> str:
+    """Add an entry at the end of a list."""
+    found = _lists(source).get(name)
+    if found is None:
         raise FeatureError(
-            f"{MAIN} has no list TAGS, no import of a router, or no `app.include_router(...)`. "
-            "`feature new` adds the new domain there. Restore them."
+            f"{DOMAINS} has no list {name}. `feature new` adds the new domain there. Restore it."
         )
-    entry = f'{{"name": "{names.plural}", "description": "{sentence(names.plural)}."}},'
-    last_tag, last_router = tags[0].elts[-1], included[-1]  # the health checks
-    insertions = [
-        (
-            imports[-1].end_lineno or 0,
-            f"from app.{names.plural}.router import router as {names.plural}_router",
-        ),
-        (
-            last_router.lineno - 1,
-            f"{' ' * last_router.col_offset}app.include_router({names.plural}_router, prefix=API)",
-        ),
-        (last_tag.lineno - 1, f"{' ' * last_tag.col_offset}{entry}"),
-    ]
-    lines = source.splitlines()
-    for number, line in sorted(insertions, reverse=True):
-        lines.insert(number, line)
-    return "\n".join(lines) + "\n"
+    if not found.elts:
+        # The comma makes Ruff write one entry per line.
+        return replace(source, [(found, f"[{entry},]")])
+    last = found.elts[-1]
+    return replace(source, [(last, f"{ast.get_source_segment(source, last)}, {entry}")])
 
 
 def unmount(names: Names) -> dict[Path, str]:
     """Return the new content of the shared files, without a domain."""
     texts = {}
-    for path, package in ((MAIN, "app"), (SEEDS, "tests")):
+    for path, package in ((DOMAINS, "app"), (SEEDS, "tests")):
         if path.exists():
             source = path.read_text(encoding="utf-8")
-            texts[path] = _without(source, list(_statements(source, f"{package}.{names.plural}.")))
-    main = texts[MAIN]
-    texts[MAIN] = _without(main, list(_tags(main, names.plural)))
+            texts[path] = _without(source, f"{package}.{names.plural}.", names.plural)
     return texts
 
 
-def _statements(source: str, module: str) -> Iterator[tuple[int, int]]:
-    """Yield the lines of the imports from a module, and of the calls with what they import."""
+def _without(source: str, module: str, domain: str) -> str:
+    """Remove the imports from a module, the calls with what they import, and the entries of lists."""
     tree = ast.parse(source)
-    imported: set[str] = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.ImportFrom) and f"{node.module}.".startswith(module):
-            imported |= {alias.asname or alias.name for alias in node.names}
-            yield node.lineno, node.end_lineno or node.lineno
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Expr):
-            used = {child.id for child in ast.walk(node) if isinstance(child, ast.Name)}
-            if used & imported:
-                yield node.lineno, node.end_lineno or node.lineno
+    imports = [
+        node
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and f"{node.module}.".startswith(module)
+    ]
+    imported = {alias.asname or alias.name for node in imports for alias in node.names}
+
+    def belongs(node: ast.AST) -> bool:
+        used = {child.id for child in ast.walk(node) if isinstance(child, ast.Name)}
+        return bool(used & imported) or f"'name': '{domain}'" in ast.unparse(node)
+
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Expr) and belongs(node)]
+    removed: list[tuple[ast.stmt | ast.expr, str]] = [(node, "") for node in [*imports, *calls]]
+    for found in _lists(source).values():
+        if any(belongs(entry) for entry in found.elts):
+            kept = [ast.get_source_segment(source, e) for e in found.elts if not belongs(e)]
+            removed.append((found, f"[{', '.join(map(str, kept))}{',' if kept else ''}]"))
+    return replace(source, removed)
 
 
-def _tags(source: str, domain: str) -> Iterator[tuple[int, int]]:
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Dict) and f"'name': '{domain}'" in ast.unparse(node):
-            yield node.lineno, node.end_lineno or node.lineno
+def replace(source: str, nodes: Sequence[tuple[ast.stmt | ast.expr, str]]) -> str:
+    """Replace nodes by text.
 
-
-def _without(text: str, places: list[tuple[int, int]]) -> str:
-    lines = text.splitlines(keepends=True)
-    for first, last in sorted(places, reverse=True):
-        del lines[first - 1 : last]
+    Args:
+        source: Python code.
+        nodes: Statements and expressions, and their replacements.
+    """
+    lines = source.splitlines(keepends=True)
+    for node, text in sorted(nodes, key=lambda pair: pair[0].lineno, reverse=True):
+        first, last = node.lineno - 1, (node.end_lineno or node.lineno) - 1
+        if isinstance(node, ast.stmt):
+            lines[first : last + 1] = [text + "\n"] if text else []
+            continue
+        # Offsets count bytes.
+        head = lines[first].encode()[: node.col_offset].decode()
+        tail = lines[last].encode()[node.end_col_offset or 0 :].decode()
+        lines[first : last + 1] = [head + text + tail]
     return "".join(lines)
+
+
+def with_imports(source: str, imports: str) -> str:
+    """Add imports after the existing ones. Ruff sorts them."""
+    lines = source.splitlines(keepends=True)
+    tree = ast.parse(source)
+    found = [n.end_lineno or 0 for n in tree.body if isinstance(n, ast.Import | ast.ImportFrom)]
+    at = max(found, default=0)
+    return "".join([*lines[:at], imports, *lines[at:]])
 
 
 def taken_names() -> set[str]:
@@ -226,6 +237,15 @@ def migrations_that_drop(tables: list[str]) -> set[Path]:
         if any(call in upgrade for call in calls):
             found.add(path)
     return found
+
+
+def start_database() -> AbstractContextManager[None]:
+    """Return a context that starts the development database, if the migration needs it."""
+    if not HAS_DATABASE:
+        return nullcontext()
+    from fastship_tooling.database.connection import start_in_background
+
+    return start_in_background()
 
 
 def sync_schema(confirmed: list[str]) -> None:
