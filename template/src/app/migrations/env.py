@@ -87,6 +87,11 @@ def render_item(kind: str, item: object, _context: AutogenContext) -> str | Lite
     return "sa.Text()" if kind == "type" and isinstance(item, Enum) else False
 
 
+def include_name(name: str | None, kind: str, _parents: object) -> bool:
+    """Return whether to compare a table: not those of pgqueuer."""
+    return kind != "table" or not str(name).startswith("pgqueuer")
+
+
 def run(connection: Connection) -> None:
     """Run the migrations in one transaction."""
     context.configure(
@@ -94,6 +99,7 @@ def run(connection: Connection) -> None:
         target_metadata=Base.metadata,
         compare_server_default=True,
         render_item=render_item,
+        include_name=include_name,
         autogenerate_plugins=["alembic.autogenerate.*", "alembic.ext.checkconstraint_byname"],
         process_revision_directives=sort_tables,
     )
