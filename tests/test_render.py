@@ -66,6 +66,7 @@ ONLY = {
         tests/auth/test_sessions.py tests/auth/test_settings.py tests/auth/test_sign_in.py tests/cli/test_users.py
         tests/items/test_ownership.py tests/kit/test_mail.py tests/kit/test_rate_limit.py
         """,
+    "database docs": "docs/examples/jobs.md",
     "auth docs": "docs/api/authentication.md",
     "auth redis": "src/app/kit/rate_limit_redis.py tests/auth/test_limits_with_redis.py",
     "docs": """
