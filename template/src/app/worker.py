@@ -48,7 +48,9 @@ async def running(settings: Settings, drain_seconds: float = DRAIN_SECONDS) -> A
         Readiness check.
     """
     logging.getLogger("pgqueuer").setLevel(logging.WARNING)
-    engine = create_engine(settings.database)
+    # Schedules and health checks need connections, too.
+    overflow = {"max_overflow": settings.database.max_overflow + 2}
+    engine = create_engine(settings.database.model_copy(update=overflow))
     concurrency = max(2, settings.database.pool_size)
     shutdown = asyncio.Event()
     task = asyncio.create_task(
