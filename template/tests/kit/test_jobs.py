@@ -1,6 +1,7 @@
 import asyncio
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from traceback import format_exception
 from typing import Any
 from uuid import uuid4
 
@@ -10,7 +11,7 @@ from pgqueuer import RetryRequested
 from pgqueuer.models import Job as Row
 from pydantic import BaseModel, ValidationError
 from sqlalchemy import text
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncSession
 from structlog.testing import capture_logs
 
@@ -114,11 +115,25 @@ class TestAttempt:
     async def test_error(self, app: FastAPI, session: AsyncSession) -> None:
         await fail.enqueue(session)
 
-        with pytest.raises(ZeroDivisionError):
+        with capture_logs() as logs, pytest.raises(ZeroDivisionError):
             await run(app, fail, await pick(session))
 
+        assert [entry["event"] for entry in logs] == ["job failed"]
         assert await recorded(session) == []
         assert len(await waiting(session)) == 1
+
+    async def test_values_are_not_logged(self, app: FastAPI, session: AsyncSession) -> None:
+        @job()
+        async def repeat(context: JobContext) -> None:
+            await context.session.execute(text("CREATE TABLE secrets (name text CHECK (false))"))
+            secret = {"name": "-".join(["a", "secret"])}
+            await context.session.execute(text("INSERT INTO secrets VALUES (:name)"), secret)
+
+        await repeat.enqueue(session)
+        with pytest.raises(IntegrityError) as caught:
+            await run(app, repeat, await pick(session))
+
+        assert "a-secret" not in "".join(format_exception(caught.value))
 
     async def test_timeout(self, app: FastAPI, session: AsyncSession) -> None:
         await wait.enqueue(session)

@@ -17,7 +17,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from app.config import Settings
-from app.kit.database_errors import is_unavailable
+from app.kit.database_errors import hide_values, is_unavailable
 from app.kit.logs import request_id_var
 
 log = structlog.stdlib.get_logger(__name__)
@@ -248,7 +248,8 @@ async def attempt(
     except asyncio.CancelledError as error:
         raise RetryRequested(reason="The worker stopped.") from error
     except Exception as error:
-        log.warning("job failed", error=type(error).__name__)
+        hide_values(error)
+        log.warning("job failed", exc_info=True)
         raise
     log.info("job done")
 
