@@ -58,7 +58,7 @@ def test_kubernetes(project: Project, variant: Variant) -> None:
     for file in kustomizations:
         for name in yaml.safe_load(file.read_text())["resources"]:
             assert (file.parent / name).exists()
-    assert ("migrate.yaml" in {path.name for path in files}) is variant.database
+    assert ({"migrate.yaml", "worker.yaml"} <= {path.name for path in files}) is variant.database
 
     resources = [yaml.safe_load(path.read_text()) for path in files if path not in kustomizations]
     for resource in resources:
@@ -79,16 +79,17 @@ def test_kustomize(project: Project, variant: Variant) -> None:
     for resource in resources:
         validate(resource, "1.37", strict=True)
     [settings] = [resource for resource in resources if resource["kind"] == "ConfigMap"]
-    [deployment] = [resource for resource in resources if resource["kind"] == "Deployment"]
+    deployment, *workers = [resource for resource in resources if resource["kind"] == "Deployment"]
+    assert len(workers) == variant.database
     [service] = [resource for resource in resources if resource["kind"] == "Service"]
     assert service["metadata"]["name"] == "acme-orders-app"
     labels = deployment["spec"]["template"]["metadata"]["labels"]
     assert service["spec"]["selector"].items() <= labels.items()
     jobs = [resource for resource in resources if resource["kind"] == "Job"]
     assert len(jobs) == variant.database
-    for job in jobs:
-        # The service must not send requests to the pod of the job.
-        labels = job["spec"]["template"]["metadata"]["labels"]
+    for other in (*jobs, *workers):
+        # The service must not send requests to other pods.
+        labels = other["spec"]["template"]["metadata"]["labels"]
         assert not service["spec"]["selector"].items() <= labels.items()
     [container] = deployment["spec"]["template"]["spec"]["containers"]
     assert container["envFrom"] == [{"configMapRef": {"name": settings["metadata"]["name"]}}]

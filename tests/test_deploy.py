@@ -74,9 +74,10 @@ class Server:
         assert file.read_text() != before
         self.commit()
 
-    def running(self) -> set[str]:
+    def running(self, suffix: str = "") -> set[str]:
         names = docker("ps", "--format", "{{.Names}}").split()
-        found = (re.fullmatch(rf"{SLUG}-production-(blue|green)-\d", name) for name in names)
+        pattern = rf"{SLUG}-production-(blue|green){suffix}-\d"
+        found = (re.fullmatch(pattern, name) for name in names)
         return {match[1] for match in found if match}
 
     @contextmanager
@@ -167,6 +168,7 @@ def server(render: Render, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     ("service", "secrets"),
     [
         ("blue", {"DATABASE_URL", "MAIL_SMTP_URL", "REDIS_URL", "SECRET_KEY"}),
+        ("blue-worker", {"DATABASE_URL", "MAIL_SMTP_URL", "REDIS_URL", "SECRET_KEY"}),
         ("db", set()),
         ("backup", {"PASSWORD"}),
         ("redis", {"PASSWORD"}),
@@ -267,13 +269,17 @@ def test_redis(server: Server) -> None:
 def test_no_request_is_lost(server: Server) -> None:
     with server.under_load() as counts:
         server.deploy()
-        assert server.running() == {"green"}
+        assert server.running() == server.running("-worker") == {"green"}
         server.deploy("--rollback")
-        assert server.running() == {"blue"}
+        assert server.running() == server.running("-worker") == {"blue"}
 
     assert set(counts) == {"201", "200"}
     assert counts.total() > 500
     assert int(server.sql("SELECT count(*) FROM items")) == counts["201"]
+    # The mail server does not exist. The worker tries again, and the email is not lost.
+    failed = "SELECT entrypoint FROM pgqueuer_log WHERE traceback IS NOT NULL LIMIT 1"
+    assert server.sql(failed).strip() == "send_verification"
+    assert int(server.sql("SELECT count(*) FROM pgqueuer")) == server.accounts().count("@")
     server.deploy()
 
 

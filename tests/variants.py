@@ -44,7 +44,7 @@ MIXED = Variant(True, False, False, True)
 WORDS = {
     "database": [
         "sqlalchemy", "alembic", "asyncpg", "postgres", "database", "migration", r"\bdb\b",
-        "session_?(?:factory|dep)", "asyncsession", "rolled back",
+        "session_?(?:factory|dep)", "asyncsession", "rolled back", "pgqueuer", r"\bjobs?\b",
     ],
     "redis": ["redis", "valkey", "cachedep"],
     "auth": [

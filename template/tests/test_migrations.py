@@ -7,9 +7,13 @@ import pytest
 from alembic import command
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from app import migrations
 from app.database import Base
+from app.kit.jobs import queue_of
+
+QUEUE = {"pgqueuer", "pgqueuer_log", "pgqueuer_schedules", "pgqueuer_statistics"}
 
 
 def tables(url: str) -> set[str]:
@@ -35,6 +39,13 @@ def test_models_match_migrations(database_url: str) -> None:
     command.check(migrations.config(database_url))
 
 
+async def test_queue_matches_migrations(session: AsyncSession) -> None:
+    plan = await queue_of(session).plan_upgrade()
+
+    # After an update of pgqueuer: `db revision`, with these statements in op.execute().
+    assert plan.statements == ()
+
+
 def test_up_down_up(empty_database_url: str) -> None:
     migrations.upgrade(empty_database_url)
     upgraded = tables(empty_database_url)
@@ -42,7 +53,7 @@ def test_up_down_up(empty_database_url: str) -> None:
     downgraded = tables(empty_database_url)
     migrations.upgrade(empty_database_url)
 
-    assert upgraded == {"alembic_version", *Base.metadata.tables}
+    assert upgraded == {"alembic_version", *Base.metadata.tables, *QUEUE}
     assert downgraded == {"alembic_version"}
     assert tables(empty_database_url) == upgraded
 
@@ -81,4 +92,4 @@ def test_without_pyproject(
 
     migrations.upgrade(empty_database_url)
 
-    assert tables(empty_database_url) == {"alembic_version", *Base.metadata.tables}
+    assert tables(empty_database_url) == {"alembic_version", *Base.metadata.tables, *QUEUE}

@@ -36,7 +36,7 @@ def test_names() -> None:
     assert names == {
         *("serve", "dev", "test", "lint", "lock", "doctor", "routes", "up", "down", "logs"),
         *("deploy", "openapi", "changelog", "client", "feature"),
-        *(["db"] if HAS_DATABASE else []),
+        *(["db", "jobs", "worker"] if HAS_DATABASE else []),
         *(["users"] if HAS_AUTH else []),
         *(["docs"] if HAS_DOCS else []),
     }

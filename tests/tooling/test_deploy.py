@@ -55,6 +55,18 @@ class TestRollOut:
         # The old version serves until the new one is ready.
         assert steps(docker) == ["up green", "stop blue"]
 
+    def test_worker(
+        self, target: server.Server, docker: FakeDocker, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(server, "HAS_DATABASE", True)
+        docker.containers["blue"] = "running"
+
+        target.roll_out("next", [])
+
+        changed = [command for command in docker.commands if command[0] in {"up", "stop"}]
+        assert changed[-2][-2:] == ("green-worker", "green")
+        assert changed[-1] == ("stop", "blue-worker", "blue")
+
     def test_interrupted_deployment(self, target: server.Server, docker: FakeDocker) -> None:
         docker.containers.update({"green": "running", "blue": "running"})
 

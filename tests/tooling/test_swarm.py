@@ -1,9 +1,12 @@
 import json
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
+import yaml
 from fastship_tooling.deploy import server, swarm
 from fastship_tooling.docker import Docker, DockerError
+from fastship_tooling.project import HAS_DATABASE
 
 from app.config import SLUG
 from tests.tooling.fake_docker import FakeDocker
@@ -74,6 +77,9 @@ def test_registry(
     assert push[-1] == name
     assert migrate[-4:] == (name, SLUG, "db", "upgrade")
     assert stack[:2] == ("stack", "deploy")
+    files = [Path(path) for option, path in pairwise(stack) if option == "-c"]
+    services = {name for file in files for name in yaml.safe_load(file.read_text())["services"]}
+    assert services == {"app", "worker"} if HAS_DATABASE else {"app"}
     assert variables["IMAGE"] == name
     assert variables["REPLICAS"] == "3"
 
@@ -111,7 +117,10 @@ def test_automatic_rollback(manager: FakeDocker) -> None:
 def test_rollback(manager: FakeDocker) -> None:
     swarm.roll_back(manager)
 
-    assert manager.commands == [("service", "rollback", "--detach=false", f"{SLUG}_app")]
+    names = ["app", "worker"] if HAS_DATABASE else ["app"]
+    assert manager.commands == [
+        ("service", "rollback", "--detach=false", f"{SLUG}_{name}") for name in names
+    ]
 
 
 def test_changed_secret(secrets: Path) -> None:
@@ -121,7 +130,7 @@ def test_changed_secret(secrets: Path) -> None:
     after = json.loads(Path(swarm._secrets_file()).read_text())
 
     assert before["services"]["app"]["secrets"] == ["SOME_KEY"]
-    assert after["services"]["app"]["secrets"] == ["SOME_KEY"]
+    assert {str(service["secrets"]) for service in after["services"].values()} == {"['SOME_KEY']"}
     # Swarm secrets are immutable: a new content needs a new name.
     assert before["secrets"]["SOME_KEY"]["name"] != after["secrets"]["SOME_KEY"]["name"]
 

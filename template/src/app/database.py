@@ -21,9 +21,8 @@ from sqlalchemy.ext.asyncio import (
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from app.config import SLUG, DatabaseSettings, Settings
+from app.config import SLUG, DatabaseSettings
 from app.kit import references
-from app.kit.cleanup import Step, cleanup_lifespan
 from app.kit.database_errors import Conflict, database_errors
 from app.kit.enums import TEXT_ENUM, add_checks
 from app.kit.problems import Problem, ServiceUnavailable, raises
@@ -150,15 +149,9 @@ def create_session_factory(engine: AsyncEngine) -> SessionFactory:
 
 
 @asynccontextmanager
-async def lifespan(app: FastAPI, settings: Settings, *cleanups: Step) -> AsyncIterator[None]:
-    """Provide sessions to the requests of `app`, and close the connections on shutdown.
-
-    Args:
-        app: The application.
-        settings: Settings.
-        cleanups: Functions that delete expired records.
-    """
-    engine = create_engine(settings.database)
+async def lifespan(app: FastAPI, settings: DatabaseSettings) -> AsyncIterator[None]:
+    """Provide sessions to the requests of `app`, and close the connections on shutdown."""
+    engine = create_engine(settings)
     app.state.session_factory = create_session_factory(engine)
     autocommit = engine.sync_engine.execution_options(isolation_level="AUTOCOMMIT")
     app.state.read_connection = autocommit.connect
@@ -169,8 +162,7 @@ async def lifespan(app: FastAPI, settings: Settings, *cleanups: Step) -> AsyncIt
 
     app.state.readiness_checks["database"] = check
     try:
-        async with cleanup_lifespan(app.state.session_factory, settings, *cleanups):
-            yield
+        yield
     finally:
         await engine.dispose()
 

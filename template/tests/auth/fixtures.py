@@ -3,6 +3,7 @@
 import re
 from collections.abc import AsyncIterator
 from email.message import EmailMessage
+from typing import Any
 
 import pytest
 from fastapi import FastAPI
@@ -11,9 +12,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.auth.models import User
 from app.config import MailSettings, Settings
+from app.database import after_commit
 from app.kit import mail
+from app.kit.jobs import Job
 from tests.auth.factories import access_token, create_user
 from tests.conftest import client_of
+from tests.jobs.fixtures import RunJobs
 
 
 class Outbox(list[EmailMessage]):
@@ -58,12 +62,20 @@ async def client(
 
 
 @pytest.fixture
-def outbox(monkeypatch: pytest.MonkeyPatch) -> Outbox:
-    """Deliver no emails, and return those that were sent."""
+def outbox(monkeypatch: pytest.MonkeyPatch, run_jobs: RunJobs) -> Outbox:
+    """Run the jobs of a request when it commits. Deliver no emails, and return those that were sent."""
     sent = Outbox()
+    enqueue = Job.enqueue
 
     async def deliver(message: EmailMessage, _settings: MailSettings) -> None:
         sent.append(message)
 
+    async def enqueue_and_run(
+        job: Job[Any], session: AsyncSession, *args: Any, **kwargs: Any
+    ) -> None:
+        await enqueue(job, session, *args, **kwargs)
+        after_commit(session, run_jobs)
+
     monkeypatch.setattr(mail, "deliver", deliver)
+    monkeypatch.setattr(Job, "enqueue", enqueue_and_run)
     return sent

@@ -12,7 +12,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.database import SessionFactory
 from app.idempotency.dependencies import OnceDep
 from app.idempotency.models import StoredResponse
-from app.idempotency.service import LIFETIME, Once, RequestInProgress, delete_expired
+from app.idempotency.service import LIFETIME, Once, RequestInProgress
+from app.jobs.cleanup import delete_expired
+from app.kit.jobs import JobContext
 from app.kit.problems import add_problem_handlers
 
 
@@ -103,7 +105,7 @@ async def test_expired_keys_are_deleted(
     await expire(session)
     await post(things, folder="two")
 
-    await delete_expired(session, app.state.settings)
+    await delete_expired(JobContext(session, app.state.settings, "1"))
 
     assert (await post(things)).json()["number"] == 3
     assert (await post(things, folder="two")).json()["number"] == 2

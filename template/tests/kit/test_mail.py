@@ -7,11 +7,10 @@ from email.policy import default
 from pathlib import Path
 
 import pytest
-from fastapi import BackgroundTasks
 from pydantic import SecretStr
 
 from app.config import MailSettings, Settings
-from app.kit.mail import Mail, Mailer, compose, deliver
+from app.kit.mail import Mail, MailNotSent, compose, deliver, send
 
 MAIL = Mail(
     subject="Grüße & more",
@@ -50,7 +49,7 @@ async def server() -> AsyncIterator[tuple[Server, MailSettings]]:
 
 
 def test_text_and_html(settings: Settings) -> None:
-    message = compose(MAIL, "ada@example.com", settings)
+    message = compose(MAIL, "ada@example.com", settings, "1")
 
     text, html = message.get_body(("plain",)), message.get_body(("html",))
     assert text
@@ -65,12 +64,13 @@ def test_text_and_html(settings: Settings) -> None:
 async def test_smtp(server: tuple[Server, MailSettings], settings: Settings) -> None:
     smtp, mail_settings = server
 
-    await deliver(compose(MAIL, "ada@example.com", settings), mail_settings)
+    await deliver(compose(MAIL, "ada@example.com", settings, "1"), mail_settings)
 
     (received,) = smtp.received
     message = message_from_bytes(received, policy=default)
     assert message["Subject"] == "Grüße & more"
     assert message["To"] == "ada@example.com"
+    assert message["Message-ID"] == "<1@localhost>"
 
 
 async def test_development(
@@ -81,7 +81,7 @@ async def test_development(
 ) -> None:
     monkeypatch.chdir(tmp_path)
 
-    await deliver(compose(MAIL, "ada@example.com", settings), settings.mail)
+    await deliver(compose(MAIL, "ada@example.com", settings, "1"), settings.mail)
 
     (line,) = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert "https://example.com/x?token=a.b" in line["text"]
@@ -90,17 +90,18 @@ async def test_development(
     assert "Confirm" in stored.with_suffix(".html").read_text()
 
 
-async def test_failure_is_logged(settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
+async def test_failure(settings: Settings) -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))  # it does not listen
         gone = MailSettings(smtp_url=SecretStr(f"smtp://127.0.0.1:{unused.getsockname()[1]}"))
-        tasks = BackgroundTasks()
-        Mailer(tasks, settings.model_copy(update={"mail": gone})).send(MAIL, "ada@example.com")
-        await tasks()
 
-    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert [line["event"] for line in lines] == ["mail not sent"]
-    assert "token=a.b" not in str(lines)
+        with pytest.raises(MailNotSent, match="SMTPConnectError"):
+            await send(
+                MAIL,
+                "ada@example.com",
+                settings.model_copy(update={"mail": gone}),
+                message_id="1",
+            )
 
 
 @pytest.mark.parametrize("url", ["localhost:25", "http://localhost", "smtp://"])

@@ -43,8 +43,10 @@ def add_commands(app: typer.Typer) -> None:
     app.command(rich_help_panel=PUBLISH)(changelog.changelog)
     if HAS_DATABASE:
         from fastship_tooling.database import commands as database
+        from fastship_tooling.database import jobs
 
         database.add_commands()
+        jobs.add_commands()
     if HAS_AUTH:
         from app.cli import users
 

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from fastapi import Form, Response, status
 
-from app.auth import constants, mails, models, schemas
+from app.auth import constants, models, schemas
 from app.auth.dependencies import CurrentSessionId, CurrentUser, Sessions, Users
 from app.auth.events import SecurityLogDep
 from app.auth.exceptions import (
@@ -20,7 +20,8 @@ from app.auth.exceptions import (
 from app.auth.sign_in import find_account, sign_in
 from app.auth.tokens import create_access_token
 from app.config import Settings
-from app.kit.mail import MailerDep
+from app.database import SessionDep
+from app.jobs import mails
 from app.kit.pagination import Page, PageQuery
 from app.kit.problems import raises
 from app.kit.rate_limit import LimiterDep
@@ -55,9 +56,8 @@ async def get_me(user: CurrentUser) -> schemas.User:
 async def register(
     data: schemas.UserCreate,
     users: Users,
-    mailer: MailerDep,
+    session: SessionDep,
     limiter: LimiterDep,
-    settings: SettingsDep,
 ) -> schemas.Message:
     """Create an account and send an email to verify the address.
 
@@ -67,10 +67,8 @@ async def register(
     allowed = await limiter.allows(constants.SEND_REGISTRATION, account=data.email)
     user = await users.register(data.email, data.password.get_secret_value())
     if allowed:
-        if user:
-            mailer.send(mails.verify_email(settings, user), data.email)
-        else:
-            mailer.send(mails.already_registered(settings), data.email)
+        job = mails.send_verification if user else mails.send_already_registered
+        await job.enqueue(session, data.email)
     return CHECK_MAIL
 
 
@@ -154,16 +152,15 @@ async def update_me(
     data: schemas.EmailChange,
     user: CurrentUser,
     users: Users,
-    mailer: MailerDep,
+    session: SessionDep,
     limiter: LimiterDep,
-    settings: SettingsDep,
 ) -> schemas.Message:
     """Change the email address. The change takes effect when the new address is verified."""
     await limiter.hit(constants.ENTER_PASSWORD, account=str(user.id))
     await users.confirm_password(user, data.current_password.get_secret_value())
     allowed = await limiter.allows(constants.SEND_EMAIL_CHANGE, account=data.email)
-    if allowed and await users.find_by_email(data.email) is None:
-        mailer.send(mails.verify_email(settings, user, email=data.email), data.email)
+    if allowed:
+        await mails.send_email_change.enqueue(session, user.id, data.email)
     return CHECK_MAIL
 
 
@@ -184,16 +181,15 @@ async def change_password(
     data: schemas.PasswordChange,
     user: CurrentUser,
     users: Users,
-    mailer: MailerDep,
+    session: SessionDep,
     limiter: LimiterDep,
-    settings: SettingsDep,
 ) -> None:
     """Change the password and sign out on all devices."""
     await limiter.hit(constants.ENTER_PASSWORD, account=str(user.id))
     await users.change_password(
         user, data.current_password.get_secret_value(), data.new_password.get_secret_value()
     )
-    mailer.send(mails.password_changed(settings), user.email)
+    await mails.send_password_changed.enqueue(session, user.email)
 
 
 @router.post(
@@ -203,20 +199,16 @@ async def change_password(
 )
 async def request_verification(
     data: schemas.EmailRequest,
-    users: Users,
-    mailer: MailerDep,
+    session: SessionDep,
     limiter: LimiterDep,
-    settings: SettingsDep,
 ) -> schemas.Message:
     """Send another email to verify the address.
 
     The response is the same whether the address has an account or not.
     """
     await limiter.hit(constants.REQUEST_MAIL)
-    allowed = await limiter.allows(constants.SEND_VERIFICATION, account=data.email)
-    user = await users.find_by_email(data.email)
-    if allowed and user and user.is_active and not user.email_verified:
-        mailer.send(mails.verify_email(settings, user), user.email)
+    if await limiter.allows(constants.SEND_VERIFICATION, account=data.email):
+        await mails.send_verification.options(key=data.email).enqueue(session, data.email)
     return CHECK_MAIL
 
 
@@ -229,15 +221,14 @@ async def request_verification(
 async def confirm_email(
     data: schemas.EmailVerification,
     users: Users,
-    mailer: MailerDep,
+    session: SessionDep,
     limiter: LimiterDep,
-    settings: SettingsDep,
 ) -> None:
     """Verify an email address with the token from the email."""
     await limiter.hit(constants.CONFIRM)
     user, previous = await users.confirm_email(data.token.get_secret_value())
     if previous != user.email:
-        mailer.send(mails.email_changed(settings, user.email), previous)
+        await mails.send_email_changed.enqueue(session, previous, user.email)
 
 
 @router.post(
@@ -245,20 +236,16 @@ async def confirm_email(
 )
 async def forgot_password(
     data: schemas.EmailRequest,
-    users: Users,
-    mailer: MailerDep,
+    session: SessionDep,
     limiter: LimiterDep,
-    settings: SettingsDep,
 ) -> schemas.Message:
     """Send an email to reset the password.
 
     The response is the same whether the address has an account or not.
     """
     await limiter.hit(constants.REQUEST_MAIL)
-    allowed = await limiter.allows(constants.SEND_RESET, account=data.email)
-    user = await users.find_by_email(data.email)
-    if allowed and user and user.is_active:
-        mailer.send(mails.reset_password(settings, user), user.email)
+    if await limiter.allows(constants.SEND_RESET, account=data.email):
+        await mails.send_reset.options(key=data.email).enqueue(session, data.email)
     return CHECK_MAIL
 
 
@@ -267,13 +254,12 @@ async def forgot_password(
 async def reset_password(
     data: schemas.PasswordReset,
     users: Users,
-    mailer: MailerDep,
+    session: SessionDep,
     limiter: LimiterDep,
-    settings: SettingsDep,
 ) -> None:
     """Set a new password with the token from the email, and sign out on all devices."""
     await limiter.hit(constants.CONFIRM)
     user = await users.reset_password(
         data.token.get_secret_value(), data.new_password.get_secret_value()
     )
-    mailer.send(mails.password_changed(settings), user.email)
+    await mails.send_password_changed.enqueue(session, user.email)

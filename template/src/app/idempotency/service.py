@@ -11,10 +11,9 @@ from typing import ClassVar
 
 from fastapi.responses import Response
 from pydantic import BaseModel
-from sqlalchemy import delete, func, select
+from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.config import Settings
 from app.idempotency.models import StoredResponse
 from app.kit.problems import Problem
 
@@ -95,9 +94,3 @@ class Once:
         )
         await self.session.merge(response)
         return result
-
-
-async def delete_expired(session: AsyncSession, _settings: Settings) -> None:
-    """Delete the responses that are not sent again."""
-    expired = StoredResponse.created_at < datetime.now(UTC) - LIFETIME
-    await session.execute(delete(StoredResponse).where(expired))

@@ -84,14 +84,14 @@ def database_errors() -> Iterator[None]:
     except Exception as error:
         if problem := to_problem(error):
             raise problem from error
-        if isinstance(error, DBAPIError) and error.orig:
-            for part in (error, error.orig, error.orig.__cause__):
-                _hide_values(part)
+        hide_values(error)
         raise
 
 
-def _hide_values(error: BaseException | None) -> None:
-    if error is not None:
-        error.args = tuple(VALUES.sub(r"\1 hidden", str(arg)) for arg in error.args)
-    if isinstance(error, PostgresError):
-        error.detail = None
+def hide_values(error: Exception) -> None:
+    """Remove the values from a database error that is logged."""
+    if isinstance(error, DBAPIError) and error.orig:
+        for part in filter(None, (error, error.orig, error.orig.__cause__)):
+            part.args = tuple(VALUES.sub(r"\1 hidden", str(arg)) for arg in part.args)
+            if isinstance(part, PostgresError):
+                part.detail = None

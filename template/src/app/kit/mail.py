@@ -1,23 +1,20 @@
-"""Email: sent by SMTP after the response; in development, logged and stored in a folder."""
+"""Email: sent by SMTP; in development, logged and stored in a folder."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.headerregistry import Address
 from email.message import EmailMessage
-from email.utils import formatdate, make_msgid
+from email.utils import formatdate
 from functools import cache
 from pathlib import Path
-from typing import Annotated
 from urllib.parse import unquote, urlsplit
 
 import aiosmtplib
 import structlog
 from anyio import to_thread
-from fastapi import BackgroundTasks, Depends
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
 from app.config import MailSettings, Settings
-from app.kit.state import SettingsDep
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -53,7 +50,7 @@ def _templates() -> Environment:
     )
 
 
-def compose(mail: Mail, to: str, settings: Settings) -> EmailMessage:
+def compose(mail: Mail, to: str, settings: Settings, message_id: str) -> EmailMessage:
     """Create the message, as plain text and as HTML."""
     sender = settings.mail.sender
     message = EmailMessage()
@@ -62,7 +59,7 @@ def compose(mail: Mail, to: str, settings: Settings) -> EmailMessage:
     message["To"] = Address(addr_spec=to)
     message["Subject"] = mail.subject
     message["Date"] = formatdate()
-    message["Message-ID"] = make_msgid(domain=sender.rsplit("@", 1)[-1])
+    message["Message-ID"] = f"<{message_id}@{sender.rsplit('@', 1)[-1]}>"
     message.set_content(_templates().get_template("mail.txt").render(mail=mail))
     html = _templates().get_template("mail.html").render(mail=mail)
     message.add_alternative(html, subtype="html")
@@ -111,29 +108,25 @@ def _store(message: EmailMessage) -> Path:
     return path
 
 
-class Mailer:
-    """The emails of a request. They are sent after the response."""
-
-    def __init__(self, tasks: BackgroundTasks, settings: Settings) -> None:
-        self.tasks = tasks
-        self.settings = settings
-
-    def send(self, mail: Mail, to: str) -> None:
-        """Send an email in the background. A failure is logged."""
-        self.tasks.add_task(self._send, mail, to)
-
-    async def _send(self, mail: Mail, to: str) -> None:
-        try:
-            await deliver(compose(mail, to, self.settings), self.settings.mail)
-        except Exception as error:
-            # The text of the error may contain the address.
-            code = getattr(error, "code", None)
-            log.error("mail not sent", subject=mail.subject, error=type(error).__name__, code=code)
+class MailNotSent(Exception):
+    """The mail server did not accept an email."""
 
 
-async def get_mailer(tasks: BackgroundTasks, settings: SettingsDep) -> Mailer:
-    """Return the mailer of the request."""
-    return Mailer(tasks, settings)
+async def send(mail: Mail, to: str, settings: Settings, *, message_id: str) -> None:
+    """Send an email.
 
+    Args:
+        mail: The content.
+        to: Recipient.
+        settings: SMTP server, and sender.
+        message_id: Unique identifier of the email.
 
-MailerDep = Annotated[Mailer, Depends(get_mailer)]
+    Raises:
+        MailNotSent: Try again later.
+    """
+    try:
+        await deliver(compose(mail, to, settings, message_id), settings.mail)
+    except Exception as error:
+        # The text of the error may contain the address.
+        code = getattr(error, "code", "")
+        raise MailNotSent(f"{type(error).__name__} {code}".strip()) from None

@@ -164,6 +164,11 @@ def limit_waits(connection: Connection) -> None:
     connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT_SECONDS}s'")
 
 
+def include_name(name: str | None, kind: str, _parents: object) -> bool:
+    """Return whether to compare a table: not those of pgqueuer."""
+    return kind != "table" or not str(name).startswith("pgqueuer")
+
+
 def run(connection: Connection) -> None:
     """Run the migrations in one transaction."""
     context.configure(
@@ -171,6 +176,7 @@ def run(connection: Connection) -> None:
         target_metadata=Base.metadata,
         compare_server_default=True,
         render_item=render_item,
+        include_name=include_name,
         autogenerate_plugins=["alembic.autogenerate.*", "alembic.ext.checkconstraint_byname"],
         process_revision_directives=sort_tables,
     )

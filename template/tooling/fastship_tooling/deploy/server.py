@@ -64,6 +64,11 @@ def migrate(docker: Docker, *once: str) -> None:
         raise DeployError(f"The migration failed. {error}\n{STILL_SERVING}") from error
 
 
+def members(color: str) -> tuple[str, ...]:
+    """Return the services of a color: the application and, with a database, the worker of its jobs."""
+    return (f"{color}-worker", color) if HAS_DATABASE else (color,)
+
+
 class Server:
     """The deployment on one server.
 
@@ -78,10 +83,10 @@ class Server:
         self.compose = compose
         self.timeout = timeout
 
-    def containers(self, color: str, *, running: bool = False) -> list[str]:
-        """Return the IDs of the containers of a color."""
+    def containers(self, *services: str, running: bool = False) -> list[str]:
+        """Return the IDs of the containers of services."""
         states = ["--status", "running"] if running else ["--all"]
-        return self.compose.output("ps", "--quiet", *states, color).split()
+        return self.compose.output("ps", "--quiet", *states, *services).split()
 
     def live(self) -> str | None:
         """Return the color that is serving. If both run, a deployment was interrupted: the older one."""
@@ -119,7 +124,7 @@ class Server:
         try:
             with step(f"Starting the new version ({color})"):
                 self.engine.run("tag", image, f"{SLUG}:{color}")
-                self.compose.run("up", "--detach", "--no-deps", "--force-recreate", color)
+                self.compose.run("up", "--detach", "--no-deps", "--force-recreate", *members(color))
                 self.wait_until_ready(color)
         except BaseException:
             self._discard(color)
@@ -142,10 +147,10 @@ class Server:
             raise DeployError("There is no previous version on this server. Deploy one instead.")
         try:
             with step(f"Starting the previous version ({color})"):
-                self.compose.run("start", color)
+                self.compose.run("start", *members(color))
                 self.wait_until_ready(color)
         except BaseException:
-            self.compose.run("stop", color)
+            self.compose.run("stop", *members(color))
             raise
         self._stop_previous(live)
         return color
@@ -161,7 +166,7 @@ class Server:
         deadline = time.monotonic() + self.timeout
         body = "no response"
         while time.monotonic() < deadline:
-            waiting = self.containers(color)
+            waiting = self.containers(*members(color))
             if not waiting:
                 raise self._failure(color, "It has no containers. REPLICAS must be at least 1.")
             for container in list(waiting):
@@ -184,24 +189,25 @@ class Server:
         )
 
     def _failure(self, color: str, reason: str) -> DeployError:
-        _, log = self.compose.try_run("logs", "--no-log-prefix", "--tail", str(LAST_LINES), color)
+        tail = ("--no-log-prefix", "--tail", str(LAST_LINES))
+        _, log = self.compose.try_run("logs", *tail, *members(color))
         return DeployError(
             f"The new version did not start. {reason} The end of its log:\n{log}\n{STILL_SERVING}"
         )
 
     def _discard(self, color: str) -> None:
         """Remove the containers of a version that has never served."""
-        for command in (["kill", color], ["rm", "--force", color]):
+        for command in (["kill", *members(color)], ["rm", "--force", *members(color)]):
             self.compose.try_run(*command)
 
     def _stop_previous(self, live: str | None) -> None:
-        """Stop the previous version. It reports "not ready" first, and finishes its requests."""
+        """Stop the previous version. It reports "not ready" first, and finishes its requests and jobs."""
         if live is None:
             return
         with step(f"Stopping the old version ({live})"):
             if not self.engine.dry_run:
                 time.sleep(NOTICE_SECONDS)
-            self.compose.run("stop", live)
+            self.compose.run("stop", *members(live))
 
     def _set_up_roles(self) -> None:
         """Create the roles of the database. The superuser can only connect inside the container."""

@@ -10,10 +10,13 @@ from app.config import SLUG
 from fastship_tooling.deploy.preparation import ENV_FILE, SECRETS, VOLUME
 from fastship_tooling.deploy.server import DeployError, migrate, step
 from fastship_tooling.docker import LAST_LINES, Docker
-from fastship_tooling.project import STATE
+from fastship_tooling.project import HAS_DATABASE, STATE
 
-STACK_FILE = Path(__file__).with_name("swarm.yml")
-SERVICE = f"{SLUG}_app"
+STACK_FILES = [Path(__file__).with_name("swarm.yml")]
+SERVICES = ["app"]
+if HAS_DATABASE:
+    STACK_FILES.append(Path(__file__).parents[1] / "database/worker.yml")
+    SERVICES.append("worker")
 
 
 def roll_out(engine: Docker, built: str, registry: str | None) -> None:
@@ -43,18 +46,21 @@ def roll_out(engine: Docker, built: str, registry: str | None) -> None:
     with step("Updating the swarm"):
         stack.run(
             *["stack", "deploy", "--detach=false", "--with-registry-auth"],
-            *["--compose-file", str(STACK_FILE), "--compose-file", _secrets_file(), SLUG],
+            *(part for file in (*STACK_FILES, _secrets_file()) for part in ("-c", str(file))),
+            SLUG,
         )
     if engine.dry_run:
         return
-    state = engine.output(
-        "service", "inspect", "--format", "{{with .UpdateStatus}}{{.State}}{{end}}", SERVICE
-    )
-    if state.startswith("rollback"):
-        raise DeployError(
-            "The new version did not start, and the swarm has rolled back. The end of the log of the "
-            f"new version:\n{_failed_log(engine, image)}"
+    for service in SERVICES:
+        name = f"{SLUG}_{service}"
+        state = engine.output(
+            "service", "inspect", "--format", "{{with .UpdateStatus}}{{.State}}{{end}}", name
         )
+        if state.startswith("rollback"):
+            raise DeployError(
+                "The new version did not start, and the swarm has rolled back. The end of the log of "
+                f"the new version:\n{_failed_log(engine, name, image)}"
+            )
 
 
 def _image_name(engine: Docker, built: str, registry: str | None) -> str:
@@ -76,18 +82,19 @@ def roll_back(engine: Docker) -> None:
         DockerError: There is no previous version.
     """
     with step("Rolling back"):
-        engine.run("service", "rollback", "--detach=false", SERVICE)
+        for service in SERVICES:
+            engine.run("service", "rollback", "--detach=false", f"{SLUG}_{service}")
 
 
-def _failed_log(engine: Docker, image: str) -> str:
+def _failed_log(engine: Docker, service: str, image: str) -> str:
     columns = "{{.ID}} {{.Image}} {{.CurrentState}}"
     tasks = [
         task.split()
-        for task in engine.output("service", "ps", "--format", columns, SERVICE).splitlines()
+        for task in engine.output("service", "ps", "--format", columns, service).splitlines()
     ]
     # Prefer a failed task: others may have been stopped before they logged anything.
     failed = next(
-        (task for task, ran, state, *_ in tasks if (ran, state) == (image, "Failed")), SERVICE
+        (task for task, ran, state, *_ in tasks if (ran, state) == (image, "Failed")), service
     )
     return engine.try_run("service", "logs", "--raw", "--tail", str(LAST_LINES), failed)[1]
 
@@ -107,6 +114,7 @@ def _secrets_file() -> str:
         names[path.name] = {"file": str(path.resolve()), "name": f"{SLUG}-{path.name}-{digest}"}
     STATE.mkdir(exist_ok=True)
     file = STATE / "swarm-secrets.json"
-    content = {"services": {"app": {"secrets": list(names)}}, "secrets": names}
+    services = {service: {"secrets": list(names)} for service in SERVICES}
+    content = {"services": services, "secrets": names}
     file.write_text(json.dumps({"version": "3.9", **content}, indent=2))
     return str(file)

@@ -8,8 +8,8 @@ import multiprocessing
 import signal
 import socket
 import sys
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
 from multiprocessing.context import SpawnProcess
 from multiprocessing.synchronize import Event
 from pathlib import Path
@@ -29,6 +29,8 @@ SOURCE = Path("src")
 VERSIONS = SOURCE / "app/migrations/versions"
 POLL_MILLISECONDS = 50
 STOP_SECONDS = 5
+# Jobs that take longer are interrupted, and the next process starts them again.
+DRAIN_SECONDS = 2
 
 spawn = multiprocessing.get_context("spawn")
 
@@ -179,5 +181,23 @@ def _create_app() -> Any:
     if HAS_REDIS and settings.redis.url is None:
         from fakeredis import FakeAsyncRedis
 
-        return create_app(settings, redis=FakeAsyncRedis(decode_responses=True))
-    return create_app(settings)
+        app = create_app(settings, redis=FakeAsyncRedis(decode_responses=True))
+    else:
+        app = create_app(settings)
+    if HAS_DATABASE:
+        _add_worker(app, settings)
+    return app
+
+
+def _add_worker(app: Any, settings: Any) -> None:
+    """Run the jobs in the process of the application. In production, a worker has its own."""
+    from app.worker import running
+
+    lifespan = app.router.lifespan_context
+
+    @asynccontextmanager
+    async def with_worker(app: Any) -> AsyncIterator[None]:
+        async with lifespan(app), running(settings, drain_seconds=DRAIN_SECONDS):
+            yield
+
+    app.router.lifespan_context = with_worker

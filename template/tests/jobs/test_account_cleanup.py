@@ -4,11 +4,12 @@ import pytest
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.auth.cleanup import delete_expired
 from app.auth.constants import SECURITY_EVENT_DAYS, UNVERIFIED_ACCOUNT_DAYS
 from app.auth.events import Event
 from app.auth.models import SecurityEvent, Session, User
 from app.config import Settings
+from app.jobs.account_cleanup import delete_expired_accounts
+from app.kit.jobs import JobContext
 from tests.auth.factories import create_session, create_user
 
 DAY = timedelta(days=1)
@@ -25,7 +26,7 @@ async def test_sessions(
     setattr(row, column, datetime.now(UTC) + days * DAY)
     await session.flush()
 
-    await delete_expired(session, settings)
+    await delete_expired_accounts(JobContext(session, settings, "1"))
 
     kept = await session.scalar(select(Session.id).where(Session.id == row.id))
     assert (kept is None) == (days != -29)
@@ -37,7 +38,7 @@ async def test_security_events(session: AsyncSession, settings: Settings, user: 
         session.add(event(user, Event.SIGNED_OUT, created_at=created_at))
     await session.flush()
 
-    await delete_expired(session, settings)
+    await delete_expired_accounts(JobContext(session, settings, "1"))
 
     assert len((await session.scalars(select(SecurityEvent))).all()) == 1
 
@@ -57,7 +58,7 @@ async def test_unused_accounts(session: AsyncSession, settings: Settings) -> Non
             await create_session(session, user)
     await session.flush()
 
-    await delete_expired(session, settings)
+    await delete_expired_accounts(JobContext(session, settings, "1"))
 
     emails = await session.scalars(select(User.email))
     assert "unused@example.com" not in set(emails)

@@ -3,24 +3,20 @@
 from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import delete, select
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.auth import models
 from app.auth.constants import SECURITY_EVENT_DAYS, UNVERIFIED_ACCOUNT_DAYS
 from app.auth.events import Event
-from app.config import Settings
+from app.kit.jobs import JobContext, job
 
 # PostgreSQL accepts up to 32,767 parameters. The next run deletes the rest.
 BATCH = 10_000
 
 
-async def delete_expired(session: AsyncSession, settings: Settings) -> None:
-    """Delete expired sessions, old security events and unused accounts.
-
-    Args:
-        session: Database session. Nothing is committed.
-        settings: Lifetimes of sessions.
-    """
+@job(cron="0 * * * *")
+async def delete_expired_accounts(context: JobContext) -> None:
+    """Delete expired sessions, old security events and unused accounts."""
+    session, settings = context.session, context.settings
     now = datetime.now(UTC)
     idle = now - timedelta(days=settings.auth.session_idle_days)
     expired = (models.Session.expires_at < now) | (models.Session.refreshed_at < idle)

@@ -1,0 +1,267 @@
+"""Background jobs: functions that a worker calls later, with retries. The queue is in PostgreSQL (pgqueuer)."""
+
+import asyncio
+import inspect
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any, Concatenate
+
+import structlog
+from pgqueuer import InMemoryDriver, Queries, RetryRequested
+from pgqueuer.models import Job as Row
+from pgqueuer.models import TracebackRecord
+from pydantic import BaseModel, create_model
+from pydantic_core import to_json
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
+
+from app.config import Settings
+from app.kit.database_errors import hide_values, is_unavailable
+from app.kit.logs import request_id_var
+
+log = structlog.stdlib.get_logger(__name__)
+
+OWN = text(
+    "SELECT id FROM pgqueuer WHERE id = :id AND status = 'picked' AND queue_manager_id = :worker "
+    "FOR UPDATE"
+)
+
+
+@dataclass(frozen=True)
+class JobContext:
+    """What a job works with.
+
+    Args:
+        session: Database session. It is committed when the job returns, in the transaction that removes
+            the job from the queue: what a job changes in the database, it changes exactly once.
+        settings: Settings.
+        id: Unique identifier of the job, the same in each attempt: an idempotency key for other services.
+    """
+
+    session: AsyncSession
+    settings: Settings
+    id: str
+
+
+class Abandoned(BaseException):
+    """The worker lost the job. Another worker runs it, as if this one had died.
+
+    It is not an `Exception`: pgqueuer would record the job as failed.
+    """
+
+
+@dataclass(frozen=True)
+class Job[**P]:
+    """A function that runs in a worker. `@job()` creates it.
+
+    Args:
+        function: Coroutine function. Its first argument is a `JobContext`.
+        arguments: Model of the other arguments.
+        retries: Number of attempts after the first.
+        timeout: Maximum duration of an attempt.
+        cron: Schedule, in UTC.
+        delay: Time to wait before the first attempt.
+        priority: Jobs with a higher priority run first.
+        key: A job is not enqueued while one with the same key is waiting or running.
+    """
+
+    function: Callable[Concatenate[JobContext, P], Awaitable[None]]
+    arguments: type[BaseModel]
+    retries: int
+    timeout: timedelta
+    cron: str | None = None
+    delay: timedelta | None = None
+    priority: int = 0
+    key: str | None = None
+
+    @property
+    def name(self) -> str:
+        """Name in the queue: that of the function."""
+        return self.function.__name__
+
+    async def __call__(self, context: JobContext, *args: P.args, **kwargs: P.kwargs) -> None:
+        """Call the function now, without the queue."""
+        await self.function(context, *args, **kwargs)
+
+    def options(
+        self, *, delay: timedelta | None = None, priority: int = 0, key: str | None = None
+    ) -> "Job[P]":
+        """Return this job with other options for `enqueue`.
+
+        Example:
+            `await send_report.options(delay=timedelta(hours=1)).enqueue(session, user.id)`
+        """
+        return replace(self, delay=delay, priority=priority, key=key)
+
+    async def enqueue(self, session: AsyncSession, *args: P.args, **kwargs: P.kwargs) -> None:
+        """Add the job to the queue when the transaction of `session` is committed.
+
+        Args:
+            session: Database session. After a rollback, there is no job.
+            args: Arguments of the function after the context.
+            kwargs: Arguments of the function, by name.
+
+        Raises:
+            ValidationError: An argument has the wrong type.
+        """
+        request_id = request_id_var.get()
+        await queue_of(session).enqueue(
+            self.name,
+            self.dump(*args, **kwargs),
+            priority=self.priority,
+            execute_after=self.delay,
+            dedupe_key=f"{self.name}:{self.key}" if self.key else None,
+            headers={"request_id": request_id} if request_id else None,
+            on_conflict="skip",
+        )
+
+    def dump(self, *args: P.args, **kwargs: P.kwargs) -> bytes:
+        """Validate arguments and return them as JSON."""
+        given = inspect.signature(self.function).bind(None, *args, **kwargs).arguments
+        values = dict(list(given.items())[1:])
+        return self.arguments(**values).model_dump_json().encode()
+
+    async def run(self, context: JobContext, payload: bytes | None) -> None:
+        """Call the function with the arguments from the queue.
+
+        Args:
+            context: What the job works with.
+            payload: Arguments, as returned by `dump`.
+        """
+        arguments = self.arguments.model_validate_json(payload or b"{}")
+        function: Any = self.function  # its parameters are those of the model
+        async with asyncio.timeout(self.timeout.total_seconds()):
+            await function(context, **dict(arguments))
+
+
+def job[**P](
+    *,
+    retries: int = 10,
+    timeout: timedelta = timedelta(minutes=5),
+    cron: str | None = None,
+) -> Callable[[Callable[Concatenate[JobContext, P], Awaitable[None]]], Job[P]]:
+    """Create a job from a coroutine function in `app/jobs/`. Its name must be unique.
+
+    A failed attempt is repeated after 5 seconds, then 10, 20 and so on, up to an hour. After the last
+    one, the job is kept as failed until `jobs retry`.
+
+    Args:
+        retries: Number of attempts after the first.
+        timeout: Maximum duration of an attempt.
+        cron: Schedule in UTC, such as `0 * * * *`, for a job without arguments. It runs once, however
+            many workers there are.
+    """
+
+    def decorate(function: Callable[Concatenate[JobContext, P], Awaitable[None]]) -> Job[P]:
+        parameters = list(inspect.signature(function, eval_str=True).parameters.values())[1:]
+        fields: dict[str, Any] = {
+            parameter.name: (
+                parameter.annotation,
+                ... if parameter.default is parameter.empty else parameter.default,
+            )
+            for parameter in parameters
+        }
+        arguments = create_model(f"{function.__name__}_arguments", **fields)
+        return Job(function, arguments, retries, timeout, cron)
+
+    return decorate
+
+
+class SessionDriver(InMemoryDriver):
+    """Executes the statements of pgqueuer in the transaction of a session. It does not listen.
+
+    Args:
+        session: Database session.
+    """
+
+    def __init__(self, session: AsyncSession) -> None:
+        super().__init__()
+        self.session = session
+
+    async def fetch(self, query: str, *args: object) -> list[dict[str, object]]:
+        """Execute a statement and return the rows."""
+        connection = await self.session.connection()
+        result = await connection.exec_driver_sql(query, args)
+        # SQLAlchemy has decoded JSON, which pgqueuer decodes itself.
+        return [
+            {
+                name: to_json(value) if isinstance(value, dict) else value
+                for name, value in row.items()
+            }
+            for row in result.mappings()
+        ]
+
+    async def execute(self, query: str, *args: object) -> str:
+        """Execute a statement."""
+        connection = await self.session.connection()
+        await connection.exec_driver_sql(query, args)
+        return ""
+
+
+def queue_of(session: AsyncSession) -> Queries:
+    """Return the queue, for use in the transaction of a session."""
+    return Queries(SessionDriver(session))
+
+
+class WorkerQueries(Queries):
+    """The statements of a worker."""
+
+    async def retry_job(
+        self, job: Row, delay: timedelta, traceback_record: TracebackRecord | None
+    ) -> None:
+        """Repeat a job later.
+
+        Raises:
+            Abandoned: The database is unavailable. pgqueuer would record the job as failed.
+        """
+        try:
+            await asyncio.shield(super().retry_job(job, delay, traceback_record))
+        except Exception as error:
+            raise Abandoned from error
+
+
+async def attempt(
+    job: Job[...], factory: async_sessionmaker[AsyncSession], settings: Settings, row: Row
+) -> None:
+    """Run a job that a worker has taken from the queue.
+
+    Args:
+        job: The job.
+        factory: Creates the session.
+        settings: Settings.
+        row: Job in the queue.
+
+    Raises:
+        RetryRequested: The worker is stopping.
+        Abandoned: Another worker has taken over, or the database is unavailable.
+    """
+    request_id = (row.headers or {}).get("request_id")
+    # This task is only for the job: its lines after this function have these fields, too.
+    request_id_var.set(str(request_id) if request_id else None)
+    structlog.contextvars.bind_contextvars(job=job.name, job_id=row.id, attempt=row.attempts + 1)
+    try:
+        async with factory() as session:
+            context = JobContext(session, settings, f"{row.created:%Y%m%d%H%M%S}-{row.id}")
+            await job.run(context, row.payload)
+            await _complete(session, row)
+    except asyncio.CancelledError as error:
+        raise RetryRequested(reason="The worker stopped.") from error
+    except Exception as error:
+        hide_values(error)
+        log.warning("job failed", exc_info=True)
+        raise
+    log.info("job done")
+
+
+async def _complete(session: AsyncSession, row: Row) -> None:
+    try:
+        owned = await session.scalar(OWN, {"id": row.id, "worker": row.queue_manager_id})
+        if owned is None:
+            raise Abandoned
+        await queue_of(session).log_jobs([(row, "successful", None)])
+        await session.commit()
+    except Exception as error:
+        if is_unavailable(error):
+            raise Abandoned from error
+        raise

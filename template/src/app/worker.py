@@ -1,0 +1,145 @@
+"""The worker: runs background jobs and schedules. Owned by the template."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from datetime import timedelta
+from functools import partial
+from typing import Any
+
+import asyncpg
+import pgqueuer
+from fastapi import FastAPI
+from pgqueuer import AsyncpgPoolDriver, DatabaseRetryEntrypointExecutor, PgQueuer
+from pgqueuer.models import Schedule
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from app.config import SLUG, Settings
+from app.database import SessionFactory, create_engine, create_session_factory
+from app.health.router import router as health_router
+from app.jobs import find_jobs
+from app.kit.jobs import Job, WorkerQueries, attempt
+from app.kit.logs import configure_logging
+from app.kit.telemetry import telemetry_config
+
+FIRST_RETRY = timedelta(seconds=5)
+LAST_RETRY = timedelta(hours=1)
+# New jobs are announced by NOTIFY. Retries are not.
+POLL = timedelta(seconds=2)
+# A worker that does not report its jobs for this time is considered dead, and others take them over.
+HEARTBEAT = timedelta(seconds=15)
+RESTART = timedelta(seconds=2)
+# Jobs that take longer are interrupted, and another worker starts them again.
+DRAIN_SECONDS = 25
+COMMAND_SECONDS = 10
+
+
+@asynccontextmanager
+async def running(settings: Settings, drain_seconds: float = DRAIN_SECONDS) -> AsyncIterator[Any]:
+    """Run jobs and schedules until the context ends.
+
+    Args:
+        settings: Settings. At most `DATABASE_POOL_SIZE` jobs run at the same time.
+        drain_seconds: Time for the jobs in progress to finish.
+
+    Yields:
+        Readiness check.
+    """
+    logging.getLogger("pgqueuer").setLevel(logging.WARNING)
+    # Schedules and health checks need connections, too.
+    overflow = {"max_overflow": settings.database.max_overflow + 2}
+    engine = create_engine(settings.database.model_copy(update=overflow))
+    concurrency = max(2, settings.database.pool_size)
+    shutdown = asyncio.Event()
+    task = asyncio.create_task(
+        pgqueuer.run(
+            partial(_queue, settings, engine),
+            dequeue_timeout=POLL,
+            batch_size=concurrency // 2,
+            max_concurrent_tasks=concurrency,
+            heartbeat_timeout=HEARTBEAT,
+            shutdown_on_listener_failure=True,
+            restart_on_failure=True,
+            restart_delay=RESTART,
+            shutdown=shutdown,
+        )
+    )
+
+    async def check() -> None:
+        if task.done():
+            raise RuntimeError("The worker has stopped.")
+        async with engine.connect() as connection:
+            await connection.execute(text("SELECT 1"))
+
+    try:
+        yield check
+    finally:
+        shutdown.set()
+        await asyncio.wait([task], timeout=drain_seconds)
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+        await engine.dispose()
+
+
+@asynccontextmanager
+async def _queue(settings: Settings, engine: AsyncEngine) -> AsyncIterator[PgQueuer]:
+    """Connect to the queue and register the jobs."""
+    _, options = engine.dialect.create_connect_args(engine.url)
+    pool = await asyncpg.create_pool(
+        **options,
+        min_size=1,
+        max_size=4,
+        timeout=settings.database.connect_timeout,
+        command_timeout=COMMAND_SECONDS,
+        server_settings={"application_name": f"{SLUG} worker"},
+    )
+    try:
+        driver = AsyncpgPoolDriver(pool)
+        queue = PgQueuer(driver, queries=WorkerQueries(driver))
+        # pgqueuer checks its listener while it is starting, and would restart after a lost notification.
+        await driver.add_listener(queue.channel, lambda _: None)
+        factory = create_session_factory(engine)
+        for job in find_jobs():
+            executor = partial(
+                DatabaseRetryEntrypointExecutor,
+                max_attempts=job.retries,
+                initial_delay=FIRST_RETRY,
+                max_delay=LAST_RETRY,
+            )
+            queue.entrypoint(job.name, on_failure="hold", executor_factory=executor)(
+                partial(attempt, job, factory, settings)
+            )
+            if job.cron:
+                queue.schedule(job.name, job.cron)(partial(_start, job, factory))
+        yield queue
+    finally:
+        # Unlike close(), it does not wait for the connection that listens, which may be lost.
+        pool.terminate()
+
+
+async def _start(job: Job[Any], factory: SessionFactory, _schedule: Schedule) -> None:
+    """Enqueue a scheduled job, unless the previous one has not finished."""
+    async with factory.begin() as session:
+        await job.options(key="schedule").enqueue(session)
+
+
+def create_worker() -> FastAPI:
+    """Create the application of the worker process: the health checks, and a lifespan that runs the jobs."""
+    settings = Settings.load()
+    configure_logging(settings)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with running(settings) as check:
+            app.state.readiness_checks["worker"] = check
+            yield
+
+    app = FastAPI(
+        title=settings.app.name, openapi_url=None, lifespan=lifespan, telemetry=telemetry_config()
+    )
+    app.state.readiness_checks = {}
+    app.include_router(health_router)
+    return app
