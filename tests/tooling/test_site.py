@@ -2,13 +2,15 @@ import base64
 import json
 import re
 import subprocess
+import sys
 from array import array
 from pathlib import Path
+from textwrap import dedent
 from typing import Any
 
 import pytest
 from fastship_tooling import changelog, openapi
-from fastship_tooling.docs import finish, pages, samples, semantic_search
+from fastship_tooling.docs import build, finish, pages, samples, semantic_search, settings
 from fastship_tooling.settings import secret_variables
 
 from app.config import Settings
@@ -136,10 +138,16 @@ class TestPages:
             assert re.search(rf"^\| `{variable}`\*? \|  \|", text, re.MULTILINE)
         assert "insecure" not in text
 
+
+class TestSettings:
     def test_navigation(self) -> None:
         nav: list[object] = ["index.md", {"More": [{"One": "a.md"}, {"Deep": [{"Two": "b.md"}]}]}]
 
-        assert list(pages.navigation(nav)) == [("", "index.md"), ("One", "a.md"), ("Two", "b.md")]
+        assert list(settings.navigation(nav)) == [
+            ("", "index.md"),
+            ("One", "a.md"),
+            ("Two", "b.md"),
+        ]
 
     def test_domains(self, tmp_path: Path) -> None:
         (tmp_path / "api").mkdir()
@@ -151,13 +159,67 @@ class TestPages:
             {"API": ["api/overview.md", {"Python": "api/python.md"}]},
         ]
 
-        pages.add_domains(nav, tmp_path)
+        settings.add_domains(nav, tmp_path)
 
-        assert list(pages.navigation(nav))[2:] == [
+        assert list(settings.navigation(nav))[2:] == [
             ("", "api/overview.md"),
             ("Order lines", "api/order-lines.md"),
             ("Python", "api/python.md"),
         ]
+
+    def test_derived(self, folder: Path) -> None:
+        (folder / "docs/api").mkdir(parents=True)
+        (folder / "docs/api/orders.md").write_text("# Orders")
+        text = """
+            site_name: Shop
+            nav:
+              - Home: index.md
+            # A comment.
+              - API:
+                - api/overview.md
+
+                - Python: api/python.md
+            # The rest stays as it is.
+            markdown_extensions:
+              - pymdownx.emoji:
+                  emoji_index: !!python/name:material.extensions.emoji.twemoji
+            """
+        (folder / "mkdocs.yml").write_text(dedent(text))
+
+        site = settings.load()
+        settings.write_derived(site.nav)
+
+        assert (site.name, site.description, site.api_url) == ("Shop", "", settings.API_URL)
+        derived = settings.DERIVED.read_text()
+        assert derived.index("Orders: api/orders.md") < derived.index("Python: api/python.md")
+        assert derived.count("nav:") == 1
+        rest = dedent(text).partition("markdown_extensions:")[2]
+        assert derived.endswith(f"markdown_extensions:{rest}")
+        written = settings.DERIVED.stat().st_mtime_ns
+        settings.write_derived(site.nav)
+        assert settings.DERIVED.stat().st_mtime_ns == written
+
+
+class TestBuild:
+    def test_broken_link(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(build.pages, "PAGES", {})
+        monkeypatch.setattr(build, "GENERATOR", [sys.executable, "-c", "raise SystemExit(3)"])
+        (folder / "docs").mkdir()
+        (folder / "mkdocs.yml").write_text("site_name: Shop")
+
+        assert build.build() == 3
+        assert not (folder / "site").exists()
+
+    def test_serve_ends_with_the_generator(
+        self, folder: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(build.pages, "PAGES", {})
+        monkeypatch.setattr(build, "GENERATOR", [sys.executable, "-c", "raise SystemExit(3)"])
+        for name in ("docs/api", "src/app"):
+            (folder / name).mkdir(parents=True)
+        (folder / "mkdocs.yml").write_text("site_name: Shop")
+
+        assert build.main(["serve", "127.0.0.1:1"]) == 3
 
 
 class TestFinish:
@@ -189,14 +251,13 @@ class TestFinish:
         assert (site / "llms-full.txt").read_text() == "# Home\n\n# Items"
 
     def test_suggestions(self, tmp_path: Path) -> None:
-        (tmp_path / "search").mkdir()
-        section = {"location": "a/", "title": "Docker", "text": "<p>images</p>"}
-        (tmp_path / "search/search_index.json").write_text(json.dumps({"docs": [section]}))
+        section = {"location": "a/", "title": "Docker &amp; more", "text": "<p>images</p>"}
+        (tmp_path / "search.json").write_text(json.dumps({"items": [section]}))
 
-        finish.add_suggestions(tmp_path)
+        semantic_search.write(tmp_path)
 
         index = json.loads((tmp_path / semantic_search.INDEX).read_text())
-        assert index["sections"] == [["a/", "Docker", "Docker"]]
+        assert index["sections"] == [["a/", "Docker & more", "Docker & more"]]
 
 
 class TestSemanticSearch:

@@ -1,4 +1,4 @@
-// Search suggestions by meaning, below the hits of the keyword search. The index is built with the site.
+// Search suggestions by meaning, above the hits of the keyword search. The index is built with the site.
 (() => {
   const here = new URL(".", document.currentScript.src);
   const SHOWN = 3, MIN_SCORE = 0.15, TYPICAL_WEIGHT = 3;
@@ -45,39 +45,100 @@
       .slice(0, SHOWN);
   }
 
-  function show(found) {
-    const output = document.querySelector(".md-search__scrollwrap");
-    if (!output) return;
-    let box = output.querySelector(".suggestions");
-    if (!box) {
-      box = document.createElement("div");
-      box.className = "suggestions";
-      output.append(box);
+  const STYLE = `
+    #suggestions { padding: 4px 8px 8px; border-bottom: 1px solid color-mix(in srgb, currentColor 15%, transparent); }
+    #suggestions[hidden] { display: none; }
+    #suggestions a { display: block; padding: 6px 10px; border-radius: 8px; color: inherit; font-size: 14px; text-decoration: none; }
+    #suggestions b { display: block; font-weight: 700; }
+    #suggestions span, #suggestions div { font-size: 12px; opacity: 0.8; }
+    #suggestions div { padding: 6px 10px 2px; }
+    #suggestions a:hover, #suggestions [aria-selected=true] { background: color-mix(in srgb, currentColor 12%, transparent); }
+    #suggestions[data-active] ~ ol [aria-selected=true]:not(:hover) { background: none; }`;
+
+  // The dialog of the theme is in a shadow root. Roles identify its parts, since its class names change.
+  const part = (root, role) => root.querySelector(`[role=${role}]:not(#suggestions)`);
+
+  function boxIn(root) {
+    let box = root.getElementById("suggestions");
+    const status = part(root, "status");
+    if (!box && status) {
+      box = Object.assign(document.createElement("div"), { id: "suggestions", hidden: true });
+      box.setAttribute("role", "listbox");
+      box.setAttribute("aria-label", "Suggestions");
+      status.before(box);
+      root.append(Object.assign(document.createElement("style"), { textContent: STYLE }));
+      // The theme announces its first hit when the hits are found, which may be later.
+      new MutationObserver(() => {
+        const selected = box.querySelector("[aria-selected=true]");
+        if (selected && !box.hidden) announce(root, selected.id);
+      }).observe(part(root, "combobox"), { attributeFilter: ["aria-activedescendant"] });
     }
+    return box;
+  }
+
+  // Select the suggestion at a position; -1 selects none, so that the selected hit of the theme counts.
+  function select(root, at) {
+    const box = root.getElementById("suggestions");
+    const options = [...box.querySelectorAll("a")];
+    options.forEach((option, i) => option.setAttribute("aria-selected", i === at));
+    box.toggleAttribute("data-active", at >= 0);
+    const active = options[at] || root.querySelector("ol [aria-selected=true]");
+    if (active) announce(root, active.id);
+    active?.scrollIntoView({ block: "nearest" });
+  }
+
+  function announce(root, id) {
+    const input = part(root, "combobox");
+    if (input.getAttribute("aria-activedescendant") !== id) input.setAttribute("aria-activedescendant", id);
+  }
+
+  function show(root, found) {
+    const box = boxIn(root);
+    if (!box) return;
     box.hidden = !found.length;
-    box.replaceChildren();
-    const head = document.createElement("div");
-    head.className = "suggestions__head";
-    head.textContent = "Suggestions";
-    box.append(head);
-    for (const { location, title, page } of found) {
-      const link = document.createElement("a");
-      link.href = new URL("../" + location, here);
-      link.textContent = page && page !== title ? `${page}: ${title}` : title;
-      box.append(link);
-    }
+    const head = Object.assign(document.createElement("div"), { textContent: "Suggestions" });
+    const links = found.map(({ location, title, page }, i) => {
+      const link = Object.assign(document.createElement("a"), { id: `suggestion-${i}`, href: new URL("../" + location, here), tabIndex: -1 });
+      link.setAttribute("role", "option");
+      link.append(Object.assign(document.createElement("b"), { textContent: title }));
+      if (page !== title) link.append(Object.assign(document.createElement("span"), { textContent: page }));
+      return link;
+    });
+    box.replaceChildren(head, ...links);
+    select(root, found.length ? 0 : -1);
   }
 
   async function suggest(event) {
-    const input = event.target;
-    if (!input.matches?.("[data-md-component=search-query]")) return;
+    const input = event.composedPath()[0];
+    const root = input.getRootNode?.();
+    if (!(root instanceof ShadowRoot) || input.getAttribute("role") !== "combobox") return;
     loading ??= load();
     const query = input.value;
     const index = await loading;
-    if (query === input.value) show(nearest(index, query));
+    if (query === input.value) show(root, nearest(index, query));
   }
 
-  document.addEventListener("input", suggest);
-  document.addEventListener("focusin", suggest);
+  // The arrow keys move from the suggestions to the hits and back, and Enter opens what is selected.
+  function move(event) {
+    const root = event.composedPath()[0].getRootNode?.();
+    const box = root instanceof ShadowRoot && root.getElementById("suggestions");
+    if (!box || box.hidden) return;
+    const options = [...box.querySelectorAll("a")], hits = [...root.querySelectorAll("ol [role=option]")];
+    const at = options.findIndex((option) => option.getAttribute("aria-selected") === "true");
+    const hit = hits.findIndex((option) => option.getAttribute("aria-selected") === "true");
+    let next;
+    if (event.key === "Enter" && at >= 0) options[at].click();
+    else if (event.key === "ArrowDown" && at >= 0) next = at + 1 < options.length ? at + 1 : hits.length ? -1 : 0;
+    else if (event.key === "ArrowUp" && at > 0) next = at - 1;
+    else if (event.key === "ArrowUp" && at < 0 && hit <= 0) next = options.length - 1;
+    else return;
+    event.preventDefault();
+    event.stopImmediatePropagation();
+    if (next !== undefined) select(root, next);
+  }
+
+  window.addEventListener("input", suggest, true);
+  window.addEventListener("focusin", suggest, true);
+  window.addEventListener("keydown", move, true);
   window.semanticSearch = { load, nearest }; // for tests
 })();

@@ -2,17 +2,27 @@
 
 import json
 import shutil
-import sys
 from pathlib import Path
 
 from fastship_tooling import openapi
 from fastship_tooling.docs import semantic_search
+from fastship_tooling.docs.settings import Settings, navigation
 
 SWAGGER_UI = ("swagger-ui-bundle.js", "swagger-ui.css")
-API_URL = "http://127.0.0.1:8000"
 
 
-def add_api(site: Path, api_url: str = API_URL) -> None:
+def write(settings: Settings) -> None:
+    """Write the files.
+
+    Args:
+        settings: Settings of the site.
+    """
+    add_api(settings.site, settings.api_url)
+    add_markdown(settings.docs, settings.site, settings.name, list(navigation(settings.nav)))
+    semantic_search.write(settings.site)
+
+
+def add_api(site: Path, api_url: str) -> None:
     """Add the OpenAPI schema and Swagger UI, for the page "Try it out".
 
     Args:
@@ -40,12 +50,3 @@ def add_markdown(docs: Path, site: Path, name: str, navigation: list[tuple[str, 
         whole.append(text)
     (site / "llms.txt").write_text("\n".join([*listed, ""]), "utf-8")
     (site / "llms-full.txt").write_text("\n\n".join(whole), "utf-8")
-
-
-def add_suggestions(site: Path) -> None:
-    """Add the index of the search suggestions."""
-    semantic_search.write(site)
-
-
-if __name__ == "__main__":
-    add_api(Path(sys.argv[1]), *sys.argv[2:])

@@ -1,7 +1,6 @@
 """Pages that are generated from the code, the OpenAPI schema and the git history."""
 
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from itertools import groupby
 from pathlib import Path
 
@@ -151,50 +150,3 @@ PAGES: dict[str, Callable[[], str]] = {
     "development/configuration.md": configuration,
 }
 """The generated pages, and the functions that render them."""
-
-
-def navigation(nav: list[object]) -> Iterator[tuple[str, str]]:
-    """Yield the title and the path of each page of a site, in the order of its navigation.
-
-    Args:
-        nav: The key `nav` of mkdocs.yml.
-    """
-    for entry in nav:
-        if isinstance(entry, str):
-            yield "", entry
-        elif isinstance(entry, dict):
-            for title, value in entry.items():
-                if isinstance(value, list):
-                    yield from navigation(value)
-                else:
-                    yield str(title), str(value)
-
-
-def add_domains(nav: list[object], docs: Path) -> None:
-    """Add the pages of `docs/api` that the navigation omits to its first section with pages of that folder.
-
-    They precede the last page of the section, the reference of the code. Without entries of domains,
-    mkdocs.yml is the same in every project: an update can delete and restore it.
-
-    Args:
-        nav: The key `nav` of mkdocs.yml.
-        docs: Folder of the pages.
-    """
-    listed = {path for _, path in navigation(nav)}
-    found = sorted(path for path in (docs / "api").glob("*.md") if f"api/{path.name}" not in listed)
-    sections = [value for entry in nav if isinstance(entry, dict) for value in entry.values()]
-    for section in sections:
-        if isinstance(section, list) and any(
-            path.startswith("api/") for _, path in navigation(section)
-        ):
-            section[-1:-1] = [{_heading(path): f"api/{path.name}"} for path in found]
-            return
-
-
-def _heading(page: Path) -> str:
-    first = page.read_text(encoding="utf-8").partition("\n")[0]
-    return first.removeprefix("# ").strip() or page.stem
-
-
-if __name__ == "__main__":
-    write(Path(sys.argv[1]))

@@ -76,7 +76,7 @@ def write(site: Path) -> int:
     Returns:
         Size of the index, in bytes.
     """
-    found = json.loads((site / "search/search_index.json").read_text("utf-8"))["docs"]
+    found = json.loads((site / "search.json").read_text("utf-8"))["items"]
     content = json.dumps(index(sections(found)), separators=(",", ":"))
     path = site / INDEX
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -84,7 +84,7 @@ def write(site: Path) -> int:
     return len(content)
 
 
-def sections(found: list[dict[str, str]]) -> list[dict[str, str]]:
+def sections(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return the sections to suggest, as plain text and with the title of their page.
 
     Args:
@@ -96,9 +96,16 @@ def sections(found: list[dict[str, str]]) -> list[dict[str, str]]:
         page = doc["location"].partition("#")[0]
         if EXCLUDED.match(page):
             continue
-        text = unescape(re.sub(r"<pre>.*?</pre>|<[^>]+>", " ", doc["text"], flags=re.DOTALL))
-        kept.append({**doc, "page": titles.get(page, ""), "text": text[:MAX_TEXT]})
+        prose = re.sub(r"<pre>.*?</pre>", " ", doc["text"], flags=re.DOTALL)
+        texts = {"title": doc["title"], "page": titles.get(page, ""), "text": prose}
+        plain = {name: _plain(text)[:MAX_TEXT] for name, text in texts.items()}
+        kept.append({"location": doc["location"], **plain})
     return kept
+
+
+def _plain(html: str) -> str:
+    """Return HTML as plain text."""
+    return " ".join(unescape(re.sub(r"<[^>]+>", " ", html)).split())
 
 
 def words(text: str) -> list[str]:
@@ -106,7 +113,7 @@ def words(text: str) -> list[str]:
     return [word for word in WORD.findall(text.lower()) if word not in STOP_WORDS]
 
 
-def index(sections: list[dict[str, str]]) -> dict[str, Any]:
+def index(sections: list[dict[str, Any]]) -> dict[str, Any]:
     """Create the index.
 
     Args:
