@@ -69,7 +69,7 @@ ONLY = {
         deploy/Dockerfile.docs deploy/nginx.conf mkdocs.yml docs/index.md
         docs/getting-started/installation.md docs/getting-started/quickstart.md
         docs/api/items.md docs/api/live.md docs/api/overview.md docs/api/python.md
-        docs/assets/extra.css docs/assets/live.js docs/assets/semantic-search.js docs/assets/site.js
+        docs/assets/extra.css docs/assets/logo.svg docs/assets/live.js docs/assets/semantic-search.js docs/assets/site.js
         docs/examples/basic.md docs/examples/advanced.md docs/development/contributing.md
         docs/development/deployment.md docs/development/scaling.md docs/development/testing.md
         """,

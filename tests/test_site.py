@@ -130,8 +130,16 @@ def test_in_a_browser(built: Project, variant: Variant, browser: Browser) -> Non
     with served(built.path / "site") as url:
         page, errors = offline_page(browser, url)
         page.goto(url)
-        assert "Acme Orders & Returns" in page.title()
-        page.get_by_role("link", name="Installation").first.wait_for()
+        assert page.title() == "Acme Orders & Returns"
+        page.get_by_role("link", name="Get started").click()
+        page.wait_for_url(f"{url}/getting-started/quickstart/")
+        source = page.get_by_role("link", name="Edit this page").get_attribute("href")
+        assert str(source).endswith(
+            "/acme/acme-orders/edit/main/docs/getting-started/quickstart.md"
+        )
+        page.goto(f"{url}/404.html")
+        page.get_by_role("link", name="Go to the home page").click()
+        page.wait_for_url(f"{url}/")
 
         # Keyword search
         page.locator(".md-search__button").click()
@@ -308,6 +316,12 @@ def test_versions(built: Project, browser: Browser, tmp_path: Path) -> None:  # 
         selector = page.locator(".md-version")
         selector.wait_for()
         assert selector.locator(".md-version__link").all_text_contents() == ["1.1", "1.0"]
+        banner = page.get_by_text("This is the documentation of an old version.")
+        assert not banner.is_visible()
+        page.goto(f"{url}/1.0/development/deployment/")
+        banner.wait_for()
+        page.get_by_role("link", name="Read the latest version.").click()
+        page.wait_for_url(f"{url}/latest/")
         page.goto(f"{url}/1.0/")
         assert ask(page, "put it in production")[0].startswith(f"{url}/1.0/")
         assert errors == []

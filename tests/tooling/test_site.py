@@ -117,6 +117,7 @@ class TestPages:
 
         assert "There are no commits yet." in first
         assert (folder / "changelog.md").read_text() == "# Changelog of an earlier build\n"
+        assert first.startswith("---\ngenerated: true\n---\n")
 
     def test_changelog(self) -> None:
         assert pages.PAGES["changelog.md"] is changelog.render
@@ -236,7 +237,7 @@ class TestFinish:
         docs, site = tmp_path / "docs", tmp_path / "site"
         (docs / "api").mkdir(parents=True)
         site.mkdir()
-        (docs / "index.md").write_text("# Home")
+        (docs / "index.md").write_text("---\nhome: true\n---\n\n# Home")
         (docs / "api/items.md").write_text("# Items")
 
         finish.add_markdown(docs, site, "Shop", [("", "index.md"), ("Items", "api/items.md")])

@@ -1,6 +1,7 @@
 """Files that are added to the built site: the OpenAPI schema, Markdown for language models, the search index."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -8,6 +9,7 @@ from fastship_tooling import openapi
 from fastship_tooling.docs import semantic_search
 from fastship_tooling.docs.settings import Settings, navigation
 
+FRONT_MATTER = re.compile(r"\A---\n.*?^---\n\s*", re.DOTALL | re.MULTILINE)
 SWAGGER_UI = ("swagger-ui-bundle.js", "swagger-ui.css")
 
 
@@ -42,7 +44,7 @@ def add_markdown(docs: Path, site: Path, name: str, navigation: list[tuple[str, 
     """Add each page as Markdown, and `llms.txt` and `llms-full.txt` (https://llmstxt.org)."""
     listed, whole = [f"# {name}", ""], []
     for title, path in navigation:
-        text = (docs / path).read_text("utf-8")
+        text = FRONT_MATTER.sub("", (docs / path).read_text("utf-8"))
         target = site / path
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(text, "utf-8")

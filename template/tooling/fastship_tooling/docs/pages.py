@@ -7,6 +7,8 @@ from pathlib import Path
 from fastship_tooling import changelog, openapi
 from fastship_tooling.docs.samples import LANGUAGES, Operation, Schema, operations, variables
 
+# The theme links other pages to their source, to edit it.
+FRONT_MATTER = "---\ngenerated: true\n---\n\n"
 ENDPOINTS_HEAD = """\
 # Endpoints
 
@@ -42,6 +44,7 @@ def write(docs: Path) -> list[Path]:
             if path.exists():
                 continue
             text = "# Changelog\n\nThere are no commits yet.\n"
+        text = FRONT_MATTER + text
         # `docs serve` rebuilds the site on each write.
         if not path.exists() or path.read_text("utf-8") != text:
             path.parent.mkdir(parents=True, exist_ok=True)

@@ -26,6 +26,24 @@ REDIRECT = f"""\
 <a href="{LATEST}/">Documentation</a>
 </html>
 """
+# GitHub Pages serves this for every version. The site of a project is below a folder.
+NOT_FOUND = """\
+<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width">
+<meta name="color-scheme" content="light dark">
+<title>Page not found</title>
+<body style="font: 1.1rem system-ui; max-width: 40rem; margin: 15vh auto; padding: 0 1rem">
+<h1>Page not found</h1>
+<p>This page does not exist. It may have moved, or it belongs to another version.</p>
+<p><a id="home" href="/">Read the latest version.</a></p>
+<script>
+const folder = location.hostname.endsWith(".github.io") ? `${location.pathname.split("/")[1]}/` : "";
+document.getElementById("home").href = `/${folder}`;
+</script>
+</html>
+"""
 
 
 def fetch(remote: str) -> str:
@@ -70,6 +88,7 @@ def commit(site: Path, version: str, parent: str) -> str:
         LATEST: f"120000 blob {_blob(names[0])}",
         "versions.json": f"100644 blob {_blob(json.dumps(versions))}",
         "index.html": f"100644 blob {_blob(REDIRECT)}",
+        "404.html": f"100644 blob {_blob(NOT_FOUND)}",
         ".nojekyll": f"100644 blob {_blob('')}",
     }
     entries |= {name: f"{entry}\t{name}" for name, entry in new.items()}
