@@ -22,7 +22,7 @@ src/app/items/__init__.py src/app/items/dependencies.py src/app/items/exceptions
 src/app/items/schemas.py
 src/app/kit/__init__.py src/app/kit/api_docs.py src/app/kit/conditions.py src/app/kit/graceful_shutdown.py
 src/app/kit/http_protocol.py src/app/kit/logs.py
-src/app/kit/middleware.py src/app/kit/pagination.py src/app/kit/problems.py src/app/kit/routing.py
+src/app/kit/middleware.py src/app/kit/pagination.py src/app/kit/openapi.py src/app/kit/problems.py src/app/kit/routing.py
 src/app/kit/schemas.py src/app/kit/settings.py src/app/kit/state.py src/app/kit/telemetry.py
 tests/__init__.py tests/conftest.py tests/test_config.py tests/test_docstrings.py tests/test_main.py
 tests/cli/__init__.py tests/cli/test_main.py
