@@ -231,6 +231,20 @@ def test_suggestions(built: Project, browser: Browser) -> None:  # noqa: F811
     assert (built.path / "site/assets/semantic-search.json").stat().st_size < 400_000
 
 
+def send(page: Page, operation: str, status: int) -> str:
+    """Send the example request of an operation from its form. Return the text of the response."""
+    heading = page.get_by_role("heading", name=operation, exact=False)
+    form = heading.locator("xpath=following::div[@class='try-it'][1]")
+    form.locator("summary").focus()
+    page.keyboard.press("Enter")
+    form.get_by_role("button", name="Send").focus()
+    page.keyboard.press("Enter")
+    form.locator("output strong").wait_for()
+    answer = form.locator("output").inner_text()
+    assert answer.startswith(str(status)), answer
+    return answer
+
+
 @full
 def test_try_it_out(fresh: Project, browser: Browser) -> None:  # noqa: F811
     with dev(fresh) as app:
@@ -255,6 +269,14 @@ def test_try_it_out(fresh: Project, browser: Browser) -> None:  # noqa: F811
         answer = operation.locator(".live-responses-table")
         answer.wait_for()
         assert '"status": "ok"' in answer.inner_text()
+
+        # The forms of the reference, by keyboard
+        page.goto(f"{url}/api/endpoints/auth/")
+        token = send(page, "Create an account", 202) and send(page, "Sign in", 200)
+        assert '"access_token"' in token
+        page.goto(f"{url}/api/endpoints/items/")
+        assert '"title": "Buy milk"' in send(page, "Create an item", 201)
+        assert '"Buy milk"' in send(page, "List items", 200)
 
 
 @full
@@ -281,9 +303,9 @@ def test_serve(built: Project) -> None:
         pytest.fail(f"the site does not contain: {text}")
 
     try:
-        wait_for("Return one item.")
-        router.write_text(before.replace("Return one item.", "Return one of the items."))
-        wait_for("Return one of the items.")
+        wait_for("Get an item")
+        router.write_text(before.replace("Get an item", "Get one of the items"))
+        wait_for("Get one of the items")
     finally:
         os.killpg(serving.pid, signal.SIGTERM)
         serving.wait()

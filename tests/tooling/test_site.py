@@ -4,13 +4,23 @@ import re
 import subprocess
 import sys
 from array import array
+from html import unescape
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
 
 import pytest
 from fastship_tooling import changelog, openapi
-from fastship_tooling.docs import build, finish, pages, samples, semantic_search, settings
+from fastship_tooling.docs import (
+    build,
+    finish,
+    pages,
+    reference,
+    samples,
+    schemas,
+    semantic_search,
+    settings,
+)
 from fastship_tooling.settings import secret_variables
 
 from app.config import Settings
@@ -99,13 +109,14 @@ class TestSamples:
 
 class TestPages:
     def test_write(self, tmp_path: Path) -> None:
-        assert {path.relative_to(tmp_path).as_posix() for path in pages.write(tmp_path)} == set(
-            pages.PAGES
-        )
+        written = {path.relative_to(tmp_path).as_posix() for path in pages.write(tmp_path)}
+        assert written == {*pages.PAGES, *reference.render()}
         # `docs serve` rebuilds the site on each write, so unchanged pages are not written.
         assert pages.write(tmp_path) == []
-        (tmp_path / "api/endpoints.md").write_text("outdated")
-        assert pages.write(tmp_path) == [tmp_path / "api/endpoints.md"]
+        (tmp_path / "api/endpoints/items.md").write_text("outdated")
+        (tmp_path / "api/endpoints/removed.md").write_text("of a domain that was removed")
+        assert pages.write(tmp_path) == [tmp_path / "api/endpoints/items.md"]
+        assert not (tmp_path / "api/endpoints/removed.md").exists()
 
     def test_no_commits(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setitem(pages.PAGES, "changelog.md", lambda: "")
@@ -122,12 +133,6 @@ class TestPages:
     def test_changelog(self) -> None:
         assert pages.PAGES["changelog.md"] is changelog.render
 
-    def test_endpoints(self) -> None:
-        text = pages.endpoints()
-
-        for operation in OPERATIONS:
-            assert f"### `{operation.method.upper()} {operation.path}`" in text
-
     def test_configuration(self) -> None:
         text = pages.configuration()
 
@@ -138,6 +143,78 @@ class TestPages:
         for variable in secret_variables():
             assert re.search(rf"^\| `{variable}`\*? \|  \|", text, re.MULTILINE)
         assert "insecure" not in text
+
+
+class TestReference:
+    def test_every_operation(self) -> None:
+        text = "\n".join(reference.render().values())
+
+        for operation in OPERATIONS:
+            endpoint = f"`{operation.method.upper()} {operation.path}`"
+            assert text.count(f"{endpoint}\n{{ .endpoint }}") == 1
+
+    def test_operation(self) -> None:
+        text = reference.render()["api/endpoints/items.md"]
+        create, rest = text.split("## List items", 1)
+
+        assert "| `title` | string, 1 to 200 characters | required | Title. |" in create
+        assert '| `description` | string, at most 10000 characters | `""` |' in create
+        assert "**Response** (201)" in create
+        assert "| `created_at` | date and time | Creation time (UTC). |" in create
+        assert '"title": "Buy milk",' in create
+        assert "| `limit` | query, integer, 1 to 100 | `20` | Maximum number of entries. |" in rest
+        assert "| `data[].id` | UUID | Unique identifier. |" in rest
+        assert "| 404 | `urn:problem-type:item-not-found` | The item does not exist. |" in rest
+
+    def test_shared_errors_are_listed_once(self) -> None:
+        rendered = reference.render()
+        error = "`urn:problem-type:internal-error`"
+
+        assert [name for name, text in rendered.items() if error in text] == [
+            "api/endpoints/index.md"
+        ]
+
+    def test_request_of_a_form(self) -> None:
+        text = reference.render()["api/endpoints/items.md"]
+        requests = [
+            json.loads(unescape(found)) for found in re.findall(r'data-request="(.+)"', text)
+        ]
+
+        assert requests[0]["path"] == "/api/v1/items"
+        assert requests[0]["body"] == {"title": "Buy milk"}
+        assert requests[1]["parameters"][0] == {"name": "limit", "in": "query", "required": False}
+
+    @pytest.mark.parametrize(
+        ("schema", "text"),
+        [
+            ({"$ref": "#/components/schemas/Thing"}, "Thing"),
+            ({"type": "array", "items": {"type": "string", "format": "uuid"}}, "array of UUID"),
+            (
+                {"anyOf": [{"type": "integer", "minimum": 1}, {"type": "null"}]},
+                "integer, at least 1 or null",
+            ),
+            ({"enum": ["a", "b"]}, '`"a"` or `"b"`'),
+            ({}, "any"),
+        ],
+    )
+    def test_type(self, schema: schemas.Schema, text: str) -> None:
+        assert schemas.type_of(schema) == text
+
+    def test_example(self) -> None:
+        schema = {
+            "type": "object",
+            "properties": {
+                "things": {"type": "array", "items": {"$ref": "#/components/schemas/Thing"}},
+                "at": {"anyOf": [{"type": "string", "format": "date-time"}, {"type": "null"}]},
+                "open": {"type": "boolean"},
+            },
+        }
+
+        assert schemas.example(schema, SCHEMAS) == {
+            "things": [{"name": "It's", "secret": "secret", "size": 1, "kind": "b"}],
+            "at": "2026-01-31T09:30:00Z",
+            "open": True,
+        }
 
 
 class TestSettings:
@@ -166,6 +243,22 @@ class TestSettings:
             ("", "api/overview.md"),
             ("Order lines", "api/order-lines.md"),
             ("Python", "api/python.md"),
+        ]
+
+    def test_endpoints(self, tmp_path: Path) -> None:
+        (tmp_path / "api/endpoints").mkdir(parents=True)
+        for name in ("index", "items", "users"):
+            text = f"---\ngenerated: true\n---\n\n# {name.capitalize()}\n"
+            (tmp_path / f"api/endpoints/{name}.md").write_text(text)
+        nav: list[object] = [{"API": [{"Endpoints": settings.ENDPOINTS}, "api/python.md"]}]
+
+        settings.add_endpoints(nav, tmp_path)
+
+        assert list(settings.navigation(nav)) == [
+            ("", settings.ENDPOINTS),
+            ("Items", "api/endpoints/items.md"),
+            ("Users", "api/endpoints/users.md"),
+            ("", "api/python.md"),
         ]
 
     def test_derived(self, folder: Path) -> None:
@@ -238,18 +331,20 @@ class TestFinish:
         (docs / "api").mkdir(parents=True)
         site.mkdir()
         (docs / "index.md").write_text("---\nhome: true\n---\n\n# Home")
-        (docs / "api/items.md").write_text("# Items")
+        (docs / "api/items.md").write_text(
+            '# Items\n\n<div class="try-it" data-request="{}"></div>\n'
+        )
 
         finish.add_markdown(docs, site, "Shop", [("", "index.md"), ("Items", "api/items.md")])
 
-        assert (site / "api/items.md").read_text() == "# Items"
+        assert (site / "api/items.md").read_text() == "# Items\n\n"
         assert (site / "llms.txt").read_text().splitlines() == [
             "# Shop",
             "",
             "- [index.md](index.md)",
             "- [Items](api/items.md)",
         ]
-        assert (site / "llms-full.txt").read_text() == "# Home\n\n# Items"
+        assert (site / "llms-full.txt").read_text() == "# Home\n\n# Items\n\n"
 
     def test_suggestions(self, tmp_path: Path) -> None:
         section = {"location": "a/", "title": "Docker &amp; more", "text": "<p>images</p>"}

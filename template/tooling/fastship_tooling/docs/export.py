@@ -13,7 +13,7 @@ from fastship_tooling.docs.settings import navigation
 
 TARGET = Path("dist")
 # Elements that are interactive.
-REMOVED = ".headerlink, .edit, .md-content__button, .md-source-file, script, noscript, #live, .md-clipboard, input"
+REMOVED = ".headerlink, .edit, .try-it, .md-content__button, .md-source-file, script, noscript, #live, .md-clipboard, input"
 STYLE = """
 @page { size: A4; margin: 22mm 18mm; @bottom-center { content: counter(page); font: 8pt sans-serif; color: #777; } }
 body { font: 10pt/1.45 "DejaVu Sans", "Liberation Sans", sans-serif; color: #222; }

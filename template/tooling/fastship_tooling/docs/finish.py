@@ -9,7 +9,10 @@ from fastship_tooling import openapi
 from fastship_tooling.docs import semantic_search
 from fastship_tooling.docs.settings import Settings, navigation
 
-FRONT_MATTER = re.compile(r"\A---\n.*?^---\n\s*", re.DOTALL | re.MULTILINE)
+NOT_PROSE = re.compile(
+    r"\A---\n.*?^---\n\s*|^<div class=\"try-it\".*?</div>\n+", re.DOTALL | re.MULTILINE
+)
+"""Front matter, and the forms of the API reference."""
 SWAGGER_UI = ("swagger-ui-bundle.js", "swagger-ui.css")
 
 
@@ -44,7 +47,7 @@ def add_markdown(docs: Path, site: Path, name: str, navigation: list[tuple[str, 
     """Add each page as Markdown, and `llms.txt` and `llms-full.txt` (https://llmstxt.org)."""
     listed, whole = [f"# {name}", ""], []
     for title, path in navigation:
-        text = FRONT_MATTER.sub("", (docs / path).read_text("utf-8"))
+        text = NOT_PROSE.sub("", (docs / path).read_text("utf-8"))
         target = site / path
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(text, "utf-8")

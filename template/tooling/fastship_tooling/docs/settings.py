@@ -11,6 +11,7 @@ import yaml
 FILE = Path("mkdocs.yml")
 DERIVED = Path(".zensical.yml")
 """Copy of FILE with the complete navigation, for the generator."""
+ENDPOINTS = "api/endpoints/index.md"
 API_URL = "http://127.0.0.1:8000"
 # The key `nav`, up to the next key. Its lines are indented, or entries of a list, or comments.
 NAV = re.compile(r"^nav:[ \t]*\n(?:[ \t#-].*\n|\n)*", re.MULTILINE)
@@ -48,6 +49,7 @@ def load() -> Settings:
     docs = Path(content.get("docs_dir", "docs"))
     nav = content.get("nav") or []
     add_domains(nav, docs)
+    add_endpoints(nav, docs)
     return Settings(
         name=content["site_name"],
         description=content.get("site_description", ""),
@@ -108,6 +110,27 @@ def add_domains(nav: Nav, docs: Path) -> None:
             return
 
 
+def add_endpoints(nav: Nav, docs: Path) -> None:
+    """Add the pages of `docs/api/endpoints` to its index, which becomes a section.
+
+    Args:
+        nav: The key `nav` of mkdocs.yml.
+        docs: Folder of the pages.
+    """
+    for entry in nav:
+        for title, value in entry.items() if isinstance(entry, dict) else ():
+            if isinstance(value, list):
+                add_endpoints(value, docs)
+            elif value == ENDPOINTS:
+                others = sorted((docs / ENDPOINTS).parent.glob("*.md"))
+                pages = [
+                    {_heading(page): page.relative_to(docs).as_posix()}
+                    for page in others
+                    if page.name != "index.md"
+                ]
+                entry[title] = [value, *pages]
+
+
 def _heading(page: Path) -> str:
-    first = page.read_text(encoding="utf-8").partition("\n")[0]
-    return first.removeprefix("# ").strip() or page.stem
+    found = re.search(r"^# (.+)$", page.read_text("utf-8"), re.MULTILINE)
+    return found[1].strip() if found else page.stem
