@@ -31,7 +31,7 @@ from tests.variants import FULL, MIXED, Variant
 
 full = pytest.mark.parametrize("variant", [FULL], ids=str)
 documented = pytest.mark.parametrize("variant", [FULL, MIXED], ids=str)
-LEAST_HITS = 15
+LEAST_HITS = 36
 TOP = "(element) => element.getBoundingClientRect().top"
 WIDTHS = (320, 390, 1440)
 
@@ -223,12 +223,12 @@ def test_suggestions(built: Project, browser: Browser) -> None:  # noqa: F811
         page, _ = offline_page(browser, url)
         page.goto(url)
         hits = {
-            question: any(f"{url}/{wanted}" in link for link in ask(page, question))
+            question: any(re.match(f"{url}/({wanted})", link) for link in ask(page, question))
             for question, wanted in QUESTIONS.items()
         }
 
-    assert sum(hits.values()) >= LEAST_HITS, hits
-    assert (built.path / "site/assets/semantic-search.json").stat().st_size < 400_000
+    assert sum(hits.values()) >= LEAST_HITS, [q for q, hit in hits.items() if not hit]
+    assert (built.path / "site/assets/semantic-search.json").stat().st_size < 450_000
 
 
 def send(page: Page, operation: str, status: int) -> str:

@@ -400,9 +400,29 @@ class TestSemanticSearch:
 
     def test_stop_words(self) -> None:
         assert semantic_search.words("How do I use the Docker image?") == ["docker", "image"]
+        assert semantic_search.words("What does status 422 mean?") == ["status", "422"]
 
     def test_stop_words_of_the_index(self) -> None:
         assert semantic_search.index([])["stopWords"] == sorted(semantic_search.STOP_WORDS)
+
+    @pytest.mark.parametrize(
+        ("word", "stem"),
+        [
+            ("deployment", "deploy"),
+            ("deploying", "deploy"),
+            ("settings", "sett"),
+            ("workers", "worker"),
+            ("use", "use"),
+            ("red", "red"),
+        ],
+    )
+    def test_stem(self, word: str, stem: str) -> None:
+        assert semantic_search.stem(word) == stem
+
+    def test_endings_of_the_browser(self) -> None:
+        script = Path("docs/assets/semantic-search.js").read_text()
+
+        assert f"ENDING = /{semantic_search.ENDING.pattern}/;" in script
 
     def test_suffixes_of_the_browser(self) -> None:
         script = Path("docs/assets/semantic-search.js").read_text()
@@ -410,6 +430,20 @@ class TestSemanticSearch:
 
         assert suffixes
         assert json.loads(suffixes[1]) == [list(pair) for pair in semantic_search.SUFFIXES]
+
+    def test_settings_are_sections(self) -> None:
+        text = "<code>APP_PORT</code> <code>8000</code> Port. <code>SECRET_KEY</code>* A key."
+        found = [
+            {"location": "configuration/", "title": "Configuration", "text": ""},
+            {"location": "configuration/#app", "title": "The application", "text": text},
+        ]
+
+        sections = semantic_search.sections(found)[2:]
+
+        assert [(s["title"], s["page"], s["text"]) for s in sections] == [
+            ("APP_PORT", "Configuration", "8000 Port."),
+            ("SECRET_KEY", "Configuration", "A key."),
+        ]
 
     def test_sections(self) -> None:
         found = [

@@ -1,7 +1,8 @@
 // Search suggestions by meaning, above the hits of the keyword search. The index is built with the site.
 (() => {
   const here = new URL(".", document.currentScript.src);
-  const SHOWN = 3, MIN_SCORE = 0.15, TYPICAL_WEIGHT = 3;
+  const SHOWN = 3, MIN_SCORE = 0.3, TYPICAL_WEIGHT = 3, SYNONYM = 0.5, IN_TEXT = 0.5;
+  const ENDING = /(?<=...)(ations?|ments?|ings?|ions?|ed|es|s|e)$/;
   const SUFFIXES = [["s", ""], ["ing", ""], ["ed", ""], ["es", ""], ["ing", "e"], ["ed", "e"]];
   let loading;
 
@@ -11,6 +12,7 @@
     const index = await (await fetch(new URL("semantic-search.json", here))).json();
     index.stopWords = new Set(index.stopWords);
     index.rows = new Map(index.words.split(" ").map((word, row) => [word, row]));
+    index.numbers = new Map(index.stems.split(" ").map((word, number) => [word, number]));
     index.vectors = bytes(index.vectors);
     index.places = bytes(index.places);
     return index;
@@ -21,27 +23,53 @@
     return [word, ...stems].map((form) => index.rows.get(form)).find((row) => row !== undefined);
   }
 
-  function nearest(index, query) {
+  const stem = (word) => word.replace(ENDING, "");
+
+  // The words of a query with their weights. Synonyms count less.
+  function words(index, query) {
+    const found = new Map();
+    const joined = query.toLowerCase().replace(/\b(log|sign|roll|set) (in|up|out|back)\b/g, "$1$2");
+    const said = (joined.match(/[a-z]{2,}|\d{3}/g) || []).filter((word) => !index.stopWords.has(word));
+    for (const word of said) for (const other of index.synonyms[word] || []) found.set(other, SYNONYM);
+    for (const word of said) found.set(word, 1);
+    return found;
+  }
+
+  // The share of the words that a section contains, by their rarity. Titles count more.
+  function overlap(index, query, row) {
+    let sum = 0, most = 0;
+    for (const [word, weight] of query) {
+      const number = index.numbers.get(stem(word));
+      const value = weight * (number === undefined ? TYPICAL_WEIGHT : index.rarity[number]);
+      if (weight === 1) most += value;
+      if (index.titles[row].includes(number)) sum += value;
+      else if (index.texts[row].includes(number)) sum += value * IN_TEXT;
+    }
+    return sum / (most || 1);
+  }
+
+  function nearest(index, text) {
     const size = index.dimensions, sum = new Float32Array(size);
-    let known = 0;
-    for (const word of query.toLowerCase().match(/[a-z]{2,}/g) || []) {
-      const row = index.stopWords.has(word) ? undefined : rowOf(index, word);
+    const query = words(index, text);
+    for (const [word, share] of query) {
+      const row = rowOf(index, word);
       if (row === undefined) continue;
-      known += 1;
-      const weight = index.weights[word] || TYPICAL_WEIGHT;
+      const weight = share * (index.weights[word] || TYPICAL_WEIGHT);
       for (let i = 0; i < size; i++) sum[i] += weight * index.vectors[row * size + i];
     }
-    if (!known) return [];
     const length = (at, of) => Math.hypot(...of.subarray(at, at + size)) || 1;
     const own = length(0, sum);
+    const pages = new Set();
     return index.sections
       .map(([location, title, page], row) => {
         let dot = 0;
         for (let i = 0; i < size; i++) dot += sum[i] * index.places[row * size + i];
-        return { location, title, page, score: dot / own / length(row * size, index.places) };
+        const score = dot / own / length(row * size, index.places) + overlap(index, query, row);
+        return { location, title, page, score };
       })
       .filter((section) => section.score > MIN_SCORE)
       .sort((a, b) => b.score - a.score)
+      .filter(({ location }) => !pages.has(location.split("#")[0]) && pages.add(location.split("#")[0]))
       .slice(0, SHOWN);
   }
 
