@@ -47,7 +47,9 @@ def serve(address: str) -> int:
     sources = ["src/app", str(settings.FILE), str(site.docs / "api")]
     built = 0.0
     try:
-        for changes in watch(*sources, rust_timeout=200, yield_on_timeout=True):
+        for changes in watch(
+            *sources, rust_timeout=200, yield_on_timeout=True, raise_interrupt=False
+        ):
             if process.poll() is not None:
                 return process.returncode
             # The code is loaded, so a new process reads the changed code.

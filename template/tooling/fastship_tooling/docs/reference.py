@@ -2,6 +2,7 @@
 
 import html
 import json
+import re
 from collections import Counter
 from collections.abc import Iterator
 from itertools import groupby
@@ -45,7 +46,7 @@ def render() -> dict[str, str]:
 
 def title(tag: str) -> str:
     """Return the title of the page of a tag."""
-    return tag.replace("-", " ").capitalize()
+    return re.sub(r"[-_]", " ", tag).capitalize()
 
 
 def tag_of(operation: Operation) -> str:
