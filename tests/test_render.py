@@ -69,7 +69,7 @@ ONLY = {
         deploy/Dockerfile.docs deploy/nginx.conf mkdocs.yml docs/index.md
         docs/getting-started/installation.md docs/getting-started/quickstart.md
         docs/api/items.md docs/api/live.md docs/api/overview.md docs/api/python.md
-        docs/assets/extra.css docs/assets/logo.svg docs/assets/live.js docs/assets/semantic-search.js docs/assets/site.js docs/assets/try-it.js
+        docs/assets/extra.css docs/assets/logo.svg
         docs/examples/basic.md docs/examples/advanced.md docs/development/contributing.md
         docs/development/deployment.md docs/development/scaling.md docs/development/testing.md
         """,
@@ -98,10 +98,11 @@ EXEMPT = re.compile(
 )
 
 # H2 of the requirements: lines of Python in src/app and in tests, and those that later features added:
-# conditional requests, limits of requests, telemetry, and filters and order of lists in all variants;
+# conditional requests, limits of requests, telemetry, filters and order of lists, and examples of errors in
+# the schema in all variants;
 # sessions, security events and rules for passwords with accounts; references, enums, safe retries,
 # clean-up, and errors of migrations with a database.
-MAX_LINES = {FULL: (4500 + 1600, 3200 + 1350), BARE: (1600 + 450, 1200 + 450)}
+MAX_LINES = {FULL: (4500 + 1650, 3200 + 1350), BARE: (1600 + 530, 1200 + 450)}
 MAX_TOP_LEVEL = 20
 MAX_PYTHON_TEMPLATES = 10
 MAX_BLOCK_TAGS = 300

@@ -49,6 +49,7 @@ POST = samples.Operation(
     },
     SCHEMAS,
 )
+SCRIPT = Path(semantic_search.__file__).with_name("theme") / "assets/semantic-search.js"
 OPERATIONS = list(samples.operations(openapi.schema()))
 
 
@@ -420,12 +421,12 @@ class TestSemanticSearch:
         assert semantic_search.stem(word) == stem
 
     def test_endings_of_the_browser(self) -> None:
-        script = Path("docs/assets/semantic-search.js").read_text()
+        script = SCRIPT.read_text()
 
         assert f"ENDING = /{semantic_search.ENDING.pattern}/;" in script
 
     def test_suffixes_of_the_browser(self) -> None:
-        script = Path("docs/assets/semantic-search.js").read_text()
+        script = SCRIPT.read_text()
         suffixes = re.search(r"SUFFIXES = (\[\[.+\]\]);", script)
 
         assert suffixes

@@ -1,7 +1,7 @@
 """Search suggestions by meaning: an index of word vectors that runs in the browser.
 
 The build computes a vector for each section of the site: the weighted sum of the vectors of its words.
-The browser (`docs/assets/semantic-search.js`) adds up the vectors of the words of a query and of their
+The browser (`theme/assets/semantic-search.js`) adds up the vectors of the words of a query and of their
 synonyms. It shows the sections that have the most similar vectors and contain the rarest of the words, one
 of each page. The order of words is ignored.
 """
@@ -78,7 +78,7 @@ STOP_WORDS = frozenset(
         "were what when where which who why will with without would you your "
         "add anything best change correct create different every everything find give go happen happens help like "
         "look make many mean means much must need new onto other possible put really run see set show something "
-        "somebody someone thing things tell try two want way work works"
+        "someone thing things tell try two want way work works"
     )
 )
 

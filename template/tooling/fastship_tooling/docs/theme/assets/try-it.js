@@ -63,7 +63,7 @@
   async function open(place, details) {
     const form = create("form", {}, field("URL of the API", create("input", { name: "url", type: "url", required: true, value: await apiUrl() })));
     if (details.secured) {
-      const input = create("input", { value: token.get(), placeholder: "Sign in under Auth, or paste a token", autocomplete: "off" });
+      const input = create("input", { value: token.get(), placeholder: "From the endpoint that signs in", autocomplete: "off" });
       input.addEventListener("input", () => token.set(input.value.trim()));
       form.append(field("Access token", input));
     }
