@@ -8,6 +8,7 @@ import pytest
 from playwright.sync_api import Browser, Page, Request, Route, sync_playwright
 
 from tests.project import Project
+from tests.readability import problems
 from tests.running import dev
 from tests.variants import BARE, FULL, Variant
 
@@ -81,6 +82,7 @@ def test_api_pages(fresh: Project, variant: Variant, browser: Browser) -> None:
         page.get_by_text("/api/v1/items", exact=True).first.wait_for()
         assert page.get_by_text("Acme Orders & Returns").first.is_visible()
         assert page.get_by_role("button", name="Authorize").count() == int(variant.auth)
+        assert problems(page) == []
 
         if variant.auth:
             app.signed_in("ada@example.com", register=True)

@@ -1,5 +1,7 @@
+import json
 import socket
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -41,16 +43,13 @@ def test_port_in_use(programs: list[tuple[str, ...]]) -> None:
 @pytest.mark.parametrize(
     ("arguments", "program"),
     [
-        (["build"], ("-m", "mkdocs", "build", "--strict")),
-        (
-            ["serve", "--port", "9001"],
-            ("-m", "mkdocs", "serve", "--dev-addr", "127.0.0.1:9001"),
-        ),
-        (["export", "--pdf"], ("-m", "mkdocs", "build", "--strict", "--quiet")),
+        (["build"], ("-m", commands.BUILD)),
+        (["serve", "--port", "9001"], ("-m", commands.BUILD, "serve", "127.0.0.1:9001")),
+        (["export", "--pdf"], ("-m", commands.BUILD)),
     ],
     ids=lambda value: value[0],
 )
-def test_mkdocs(
+def test_build(
     programs: list[tuple[str, ...]], arguments: list[str], program: tuple[str, ...]
 ) -> None:
     result = runner.invoke(app, ["docs", *arguments])
@@ -85,57 +84,98 @@ def test_export(monkeypatch: pytest.MonkeyPatch, options: list[str], kinds: list
 class TestDeploy:
     @pytest.fixture(autouse=True)
     def repository(self, folder: Path, git: Git, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Create a repository with a remote. Instead of building, mike commits a file."""
+        """Create a repository with a remote. Instead of building, write one page."""
         git("init", "--bare", "remote")
         git("init")
         git("remote", "add", "origin", "remote")
+        (folder / ".gitignore").write_text("site/\n")
 
-        def mike(*arguments: str) -> int:
-            if arguments[len(commands.MIKE)] == "deploy":
-                git("checkout", "--orphan", "gh-pages")
-                (folder / "index.html").write_text(arguments[-2])
-                git("add", "index.html")
-                git("commit", "--message", "Deploy the site")
+        def build(*_: str) -> int:
+            (folder / "site").mkdir(exist_ok=True)
+            (folder / "site/index.html").write_text("page")
             return 0
 
-        monkeypatch.setattr(commands, "run_python", mike)
+        monkeypatch.setattr(commands, "run_python", build)
 
-    def branch(self, folder: Path) -> str:
-        file = folder / "refs/heads/gh-pages"
-        return file.read_text().strip() if file.exists() else ""
+    @pytest.fixture
+    def show(self, folder: Path) -> Callable[[str], str]:
+        """Return a function that reads a file of the published site."""
 
-    def test_success(self, folder: Path) -> None:
-        result = runner.invoke(app, ["docs", "deploy"])
+        def show(path: str) -> str:
+            command = ["git", "-C", "remote", "show", f"gh-pages:{path}"]
+            return subprocess.run(
+                command, cwd=folder, check=False, capture_output=True, text=True
+            ).stdout
 
-        assert result.exit_code == 0, result.output
-        version = ".".join(current_version().split(".")[:2])
+        return show
+
+    def test_versions(self, folder: Path, show: Callable[[str], str]) -> None:
+        for version in ("1.9", "1.10", "1.9"):
+            result = runner.invoke(app, ["docs", "deploy", version])
+            assert result.exit_code == 0, result.output
+
         assert f"Published {version} to origin/gh-pages." in result.stdout
-        assert (folder / "index.html").read_text() == version
-        assert self.branch(folder / "remote") == self.branch(folder / ".git")
+        assert show("1.9/index.html") == show("1.10/index.html") == "page"
+        assert 'url=latest/"' in show("index.html")
+        # The newest version is the latest one, even if an older one is published again.
+        assert show("latest") == "1.10"
+        assert json.loads(show("versions.json")) == [
+            {"version": "1.10", "title": "1.10", "aliases": ["latest"]},
+            {"version": "1.9", "title": "1.9", "aliases": []},
+        ]
 
-    def test_failed_push(self, folder: Path, git: Git) -> None:
+    def test_removed_page(self, folder: Path, show: Callable[[str], str]) -> None:
+        (folder / "site").mkdir()
+        (folder / "site/old.html").write_text("old")
+        runner.invoke(app, ["docs", "deploy", "1.2"])
+        assert show("1.2/old.html") == "old"
+        (folder / "site/old.html").unlink()
+
+        runner.invoke(app, ["docs", "deploy", "1.2"])
+
+        assert show("1.2/old.html") == ""
+        assert show("1.2/index.html") == "page"
+
+    def test_default_version(self, show: Callable[[str], str]) -> None:
+        runner.invoke(app, ["docs", "deploy"])
+
+        assert show("latest") == ".".join(current_version().split(".")[:2])
+
+    def test_unknown_remote(self, git: Git) -> None:
         git("remote", "set-url", "origin", "no-such-remote")
 
         result = runner.invoke(app, ["docs", "deploy", "1.2"])
 
         assert result.exit_code == 1
-        assert "1.2 is in your local branch gh-pages" in result.stderr
-        assert self.branch(folder / ".git")
+        assert "Cannot read the remote origin" in result.stderr
+        assert "git remote --verbose" in result.stderr
 
-    def test_dry_run(self, folder: Path) -> None:
+    def test_rejected_push(self, folder: Path) -> None:
+        hook = folder / "remote/hooks/pre-receive"
+        hook.write_text("#!/bin/sh\necho no such luck >&2; exit 1\n")
+        hook.chmod(0o755)
+
+        result = runner.invoke(app, ["docs", "deploy", "1.2"])
+
+        assert result.exit_code == 1
+        assert "git push failed" in result.stderr
+        assert "Published" not in result.stdout
+
+    def test_dry_run(self, show: Callable[[str], str]) -> None:
         result = runner.invoke(app, ["docs", "deploy", "1.2", "--dry-run"])
 
         assert result.exit_code == 0, result.output
-        assert "index.html" in result.stdout
+        assert "1.2/index.html" in result.stdout
         assert "Dry run: 1.2 was not pushed to origin/gh-pages." in result.stdout
-        assert self.branch(folder / "remote") == ""
-        assert self.branch(folder / ".git") == ""
+        assert show("versions.json") == ""
 
-    def test_failed_build(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_failed_build(
+        self, show: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         monkeypatch.setattr(commands, "run_python", lambda *_: 1)
 
         result = runner.invoke(app, ["docs", "deploy", "1.2"])
 
         assert result.exit_code == 1
         assert "Published" not in result.stdout
-        assert self.branch(folder / "remote") == ""
+        assert show("versions.json") == ""

@@ -15,7 +15,7 @@ if not HAS_DATABASE:
 runner = CliRunner()
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture
 def clean() -> Iterator[None]:
     yield
     for path in (Path("src/app/jobs/send_report.py"), Path("tests/jobs/test_send_report.py")):
@@ -28,6 +28,7 @@ def new(name: str, code: int = 0) -> str:
     return result.output
 
 
+@pytest.mark.usefixtures("clean")
 def test_new() -> None:
     printed = new("send_report")
 

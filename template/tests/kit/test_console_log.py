@@ -43,11 +43,11 @@ class TestRequest:
 
 
 def test_text_with_a_link() -> None:
-    text = "Confirm:\nhttp://127.0.0.1:8000/verify?token=abc\n"
+    text = "Confirm:\nhttp://127.0.0.1:8000/verify?code=abc\n"
 
     line = render(event="hello", timestamp="20:23:16", text=text)
 
-    assert line.splitlines()[1:] == ["  Confirm:", "  http://127.0.0.1:8000/verify?token=abc"]
+    assert line.splitlines()[1:] == ["  Confirm:", "  http://127.0.0.1:8000/verify?code=abc"]
 
 
 def test_other_events() -> None:

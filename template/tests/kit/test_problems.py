@@ -3,8 +3,15 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, FastAPI
 from httpx2 import ASGITransport, AsyncClient
+from pydantic import BaseModel
 
+from app.kit.openapi import extend_openapi
+from app.kit.pagination import Page
 from app.kit.problems import Problem, add_problem_handlers, raises
+
+
+class Pot(BaseModel):
+    pass
 
 
 class TeapotBusy(Problem):
@@ -23,11 +30,16 @@ async def valid_pot(pot: int) -> int:
 def tea_app() -> FastAPI:
     app = FastAPI()
     add_problem_handlers(app)
+    extend_openapi(app)
     router = APIRouter()
 
     @router.get("/tea/{pot}")
     async def pour(pot: Annotated[int, Depends(valid_pot)]) -> int:
         return pot
+
+    @router.get("/tea")
+    async def list_pots() -> Page[Pot]:
+        return Page(data=[], next_cursor=None)
 
     app.include_router(router, prefix="/api")
     return app
@@ -55,6 +67,28 @@ def test_schema() -> None:
 
     assert responses["418"]["description"] == "The teapot is in use."
     assert list(responses["418"]["content"]) == ["application/problem+json"]
+
+
+def test_names_of_models() -> None:
+    schemas = tea_app().openapi()["components"]["schemas"]
+
+    assert set(schemas) == {"InvalidParameter", "Pot", "PotPage", "Problem"}
+    assert schemas["PotPage"]["title"] == "PotPage"
+
+
+async def test_examples_are_real() -> None:
+    schema = tea_app().openapi()
+    responses = schema["paths"]["/api/tea/{pot}"]["get"]["responses"]
+    content = responses["418"]["content"]["application/problem+json"]
+    busy = schema["components"]["examples"]["TeapotBusy"]["value"]
+    invalid = responses["422"]["content"]["application/problem+json"]["examples"]
+
+    assert content["examples"] == {"TeapotBusy": {"$ref": "#/components/examples/TeapotBusy"}}
+    assert busy.pop("request_id")
+    assert busy == (await client().get("/api/tea/1")).json()
+    example = invalid["InvalidRequest"]["value"]
+    assert example.pop("request_id")
+    assert example == (await client().get("/api/tea/x")).json()
 
 
 async def test_invalid_parameter_without_its_value() -> None:

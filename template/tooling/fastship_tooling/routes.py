@@ -5,7 +5,6 @@ from typing import Any
 
 from app.cli.console import console, table
 from fastship_tooling import openapi
-from fastship_tooling.project import HAS_AUTH
 
 
 def routes() -> None:
@@ -26,24 +25,14 @@ def routes() -> None:
         for method in sorted(set(route.methods or ()) - {"HEAD"}):
             operation = described.get(path, {}).get(method.lower(), {})
             access = "user" if operation.get("security") else "public"
-            if access == "user" and any(
-                _is_superuser_check(call) for call in _calls(route.dependant)
-            ):
+            if access == "user" and "get_superuser" in _calls(route.dependant):
                 access = "superuser"
             rows.add_row(method, path, access, f"{endpoint.__module__}:{endpoint.__qualname__}")
     console.print(rows)
 
 
-def _calls(dependant: Any) -> Iterator[Any]:
-    """Yield the function of a dependency, and those of the dependencies that it has."""
-    yield dependant.call
+def _calls(dependant: Any) -> Iterator[str]:
+    """Yield the name of the function of a dependency, and those of the dependencies that it has."""
+    yield getattr(dependant.call, "__name__", "")
     for dependency in dependant.dependencies:
         yield from _calls(dependency)
-
-
-def _is_superuser_check(call: Any) -> bool:
-    if not HAS_AUTH:
-        return False
-    from app.auth.dependencies import get_superuser
-
-    return call is get_superuser

@@ -57,8 +57,12 @@ class TokenRequest(RequestModel):
     model_config = ConfigDict(extra="ignore")  # RFC 6749, section 3.2
 
     grant_type: Literal["password"] = Field("password", description="Always `password`.")
-    username: str = Field(max_length=MAX_EMAIL_LENGTH, description="Email address.")
-    password: SecretStr = Field(max_length=MAX_PASSWORD_LENGTH, description="Password.")
+    username: str = Field(
+        max_length=MAX_EMAIL_LENGTH, description="Email address.", examples=["ada@example.com"]
+    )
+    password: SecretStr = Field(
+        max_length=MAX_PASSWORD_LENGTH, description="Password.", examples=["correct horse battery"]
+    )
 
 
 class EmailRequest(RequestModel):

@@ -1,16 +1,15 @@
 """Error responses in one format: problem details (RFC 9457).
 
 An exception that a client may see is a subclass of `Problem`. `@raises` on a dependency or an
-endpoint declares it in the OpenAPI schema of every route that uses it.
+endpoint declares it in the OpenAPI schema of every route that uses it (`app.kit.openapi`).
 """
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from http import HTTPStatus
 from typing import Any, ClassVar
 
 from fastapi import FastAPI, Request
-from fastapi.dependencies.models import Dependant
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from fastapi.routing import iter_route_contexts
@@ -21,7 +20,6 @@ from app.kit.logs import request_id_var
 
 MEDIA_TYPE = "application/problem+json"
 MAX_ERRORS = 20
-SCHEMA_REF = "#/components/schemas/"
 
 
 class InvalidParameter(BaseModel):
@@ -84,17 +82,20 @@ class Problem(Exception):
         """Return the first line of the docstring."""
         return (cls.__doc__ or cls.__name__).strip().splitlines()[0]
 
-    def to_response(self) -> Response:
-        """Create the error response. `ItemNotFound` has the type `urn:problem-type:item-not-found`."""
+    def details(self) -> ProblemDetails:
+        """Return the response body. `ItemNotFound` has the type `urn:problem-type:item-not-found`."""
         words = re.sub(r"(?<!^)(?=[A-Z])", " ", type(self).__name__).lower().split()
-        details = ProblemDetails(
+        return ProblemDetails(
             type="urn:problem-type:" + "-".join(words),
             title=" ".join(words).capitalize(),
             status=self.status,
             detail=str(self),
             errors=[_invalid_parameter(error) for error in self.errors] or None,
         )
-        return details.to_response(self.headers)
+
+    def to_response(self) -> Response:
+        """Create the error response."""
+        return self.details().to_response(self.headers)
 
 
 class UntrustedHost(Problem):
@@ -127,7 +128,7 @@ class ServiceUnavailable(Problem):
 
 
 def add_problem_handlers(app: FastAPI) -> None:
-    """Send problem details for every error of `app`, and declare them in its OpenAPI schema."""
+    """Send problem details for every error of `app`."""
 
     @app.exception_handler(Problem)
     async def on_problem(_request: Request, problem: Problem) -> Response:
@@ -149,16 +150,6 @@ def add_problem_handlers(app: FastAPI) -> None:
         detail = error.detail if error.detail != title else None
         details = ProblemDetails(title=title, status=error.status_code, detail=detail)
         return details.to_response(headers)
-
-    original = app.openapi
-
-    def openapi() -> dict[str, Any]:
-        if app.openapi_schema is None:
-            _declare_problems(app, original())
-        return original()
-
-    # https://fastapi.tiangolo.com/how-to/extending-openapi/
-    app.openapi = openapi  # type: ignore[method-assign]
 
 
 def raises[F: Callable[..., Any]](*problems: type[Problem]) -> Callable[[F], F]:
@@ -219,38 +210,3 @@ def _allowed_methods(app: FastAPI, request: Request) -> set[str]:
         if (regex := getattr(route, "path_regex", None)) and regex.match(path)
         for method in route.methods or ()
     }
-
-
-def _problems_of(dependant: Dependant) -> Iterator[type[Problem]]:
-    yield from getattr(dependant.call, "__problems__", ())
-    for dependency in dependant.dependencies:
-        yield from _problems_of(dependency)
-
-
-def _declare_problems(app: FastAPI, schema: dict[str, Any]) -> None:
-    """Add the possible problems to each operation of an OpenAPI schema."""
-    content = {MEDIA_TYPE: {"schema": {"$ref": SCHEMA_REF + "Problem"}}}
-    for route in iter_route_contexts(app.routes):
-        dependant: Dependant | None = getattr(route, "dependant", None)
-        if dependant is None or not route.include_in_schema:
-            continue
-        for method in route.methods or ():
-            operation = schema["paths"][route.path_format][method.lower()]
-            responses = operation["responses"]
-            problems: list[type[Problem]] = [*_problems_of(dependant), InternalError]
-            if "422" in responses:
-                problems.append(InvalidRequest)
-            if "requestBody" in operation:
-                problems.append(BodyTooLarge)
-                malformed = "The request body cannot be parsed."
-                responses["400"] = {"description": malformed, "content": content}
-            for status in sorted({problem.status for problem in problems}):
-                texts = [p.summary() for p in problems if p.status == status]
-                response: dict[str, Any] = {"description": " ".join(dict.fromkeys(texts))}
-                has_body = status >= HTTPStatus.BAD_REQUEST
-                responses[str(int(status))] = response | ({"content": content} if has_body else {})
-    schemas = schema.setdefault("components", {}).setdefault("schemas", {})
-    for unused in ("HTTPValidationError", "ValidationError"):
-        schemas.pop(unused, None)
-    problem = ProblemDetails.model_json_schema(ref_template=SCHEMA_REF + "{model}")
-    schemas |= {**problem.pop("$defs", {}), "Problem": problem}

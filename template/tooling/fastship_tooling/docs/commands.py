@@ -1,6 +1,5 @@
 """The commands of `docs`."""
 
-import os
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -9,25 +8,19 @@ from typing import Annotated
 
 import typer
 
-from app.cli.console import console, fail
+from app.cli.console import console
 from fastship_tooling.ports import require_free_port
 
 app = typer.Typer(help="Write and publish the documentation site.", no_args_is_help=True)
 
 SITE = Path("site")
-BRANCH = "gh-pages"
-EMPTY_TREE = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"  # the same in every git repository
-# mike cannot be run with `python -m`.
-MIKE = ["-c", "from mike.driver import main; main()"]
-
-# Material prints a notice about MkDocs 2 on every run. tooling/pyproject.toml pins MkDocs 1.
-os.environ["NO_MKDOCS_2_WARNING"] = "1"
+BUILD = "fastship_tooling.docs.build"
 
 
 def run_python(*arguments: str) -> int:
     """Run Python with the dependency group `docs`, and return the exit code."""
     python = [sys.executable]
-    if find_spec("mkdocs") is None:
+    if find_spec("zensical") is None:
         python = ["uv", "run", "--quiet", "--group", "docs", "python"]
     return subprocess.run([*python, *arguments], check=False).returncode
 
@@ -42,7 +35,7 @@ def serve(
     Example: docs serve --port 8001
     """
     require_free_port(host, port)
-    raise typer.Exit(run_python("-m", "mkdocs", "serve", "--dev-addr", f"{host}:{port}"))
+    raise typer.Exit(run_python("-m", BUILD, "serve", f"{host}:{port}"))
 
 
 @app.command()
@@ -51,7 +44,7 @@ def build() -> None:
 
     Example: docs build
     """
-    raise typer.Exit(run_python("-m", "mkdocs", "build", "--strict"))
+    raise typer.Exit(run_python("-m", BUILD))
 
 
 @app.command()
@@ -68,48 +61,20 @@ def deploy(
 
     Example: docs deploy 1.2 --dry-run
     """
+    from fastship_tooling.docs import versions
     from fastship_tooling.version import current_version
 
     name = version or ".".join(current_version().split(".")[:2])
-    # Include the versions that others have published.
-    subprocess.run(
-        ["git", "fetch", "--quiet", remote, f"{BRANCH}:{BRANCH}"], check=False, capture_output=True
-    )
-    before = _revision()
-    options = ["--update-aliases", "--branch", BRANCH, "--remote", remote]
-    for command in (
-        ["deploy", *options, name, "latest"],
-        ["set-default", "--branch", BRANCH, "latest"],
-    ):
-        if code := run_python(*MIKE, *command):
-            raise typer.Exit(code)
-    changes = ["diff", "--stat", before or EMPTY_TREE, BRANCH]
-    shown = subprocess.run(["git", *changes], check=False, capture_output=True, text=True)
+    before = versions.fetch(remote)
+    if code := run_python("-m", BUILD):
+        raise typer.Exit(code)
+    new = versions.commit(SITE, name, before)
     if dry_run:
-        console.out(shown.stdout, highlight=False)
-        undo = [
-            "git",
-            "update-ref",
-            *([f"refs/heads/{BRANCH}", before] if before else ["-d", f"refs/heads/{BRANCH}"]),
-        ]
-        subprocess.run(undo, check=True)
-        console.print(f"Dry run: {name} was not pushed to {remote}/{BRANCH}.")
+        console.out(versions.changes(before, new), highlight=False)
+        console.print(f"Dry run: {name} was not pushed to {remote}/{versions.BRANCH}.")
         return
-    pushed = subprocess.run(["git", "push", "--quiet", remote, BRANCH], check=False)
-    if pushed.returncode:
-        fail(
-            f"{name} is in your local branch {BRANCH}, but the push to {remote} failed. "
-            f"Try again: git push {remote} {BRANCH}"
-        )
-    console.print(f"Published {name} to {remote}/{BRANCH}.")
-
-
-def _revision() -> str:
-    done = subprocess.run(
-        ["git", "rev-parse", "--verify", "--quiet", f"refs/heads/{BRANCH}"],
-        check=False, capture_output=True, text=True,
-    )  # fmt: skip
-    return done.stdout.strip()
+    versions.push(new, remote)
+    console.print(f"Published {name} to {remote}/{versions.BRANCH}.")
 
 
 @app.command()
@@ -121,7 +86,7 @@ def export(
 
     Example: docs export --pdf
     """
-    if code := run_python("-m", "mkdocs", "build", "--strict", "--quiet"):
+    if code := run_python("-m", BUILD):
         raise typer.Exit(code)
     kinds = [kind for kind, wanted in (("pdf", pdf), ("epub", epub)) if wanted] or ["pdf", "epub"]
     # The converters are large and seldom needed, so they have their own dependency group.

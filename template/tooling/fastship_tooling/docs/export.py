@@ -7,13 +7,13 @@ from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 from bs4 import BeautifulSoup
-from mkdocs.config import load_config
 
-from fastship_tooling.docs.pages import add_domains, navigation
+from fastship_tooling.docs import settings
+from fastship_tooling.docs.settings import navigation
 
 TARGET = Path("dist")
 # Elements that are interactive.
-REMOVED = ".headerlink, .md-content__button, .md-source-file, script, noscript, #live, .md-clipboard, input"
+REMOVED = ".headerlink, .edit, .try-it, .md-content__button, .md-source-file, script, noscript, #live, .md-clipboard, input"
 STYLE = """
 @page { size: A4; margin: 22mm 18mm; @bottom-center { content: counter(page); font: 8pt sans-serif; color: #777; } }
 body { font: 10pt/1.45 "DejaVu Sans", "Liberation Sans", sans-serif; color: #222; }
@@ -71,7 +71,7 @@ class Book:
         soup = BeautifulSoup((self.site / url / "index.html").read_text("utf-8"), "html.parser")
         article = soup.select_one("article")
         if article is None:
-            raise SystemExit(f"{url} has no <article>. Build the site with the theme Material.")
+            raise SystemExit(f"{url} has no <article>. Build the site with `docs build`.")
         for unwanted in article.select(REMOVED):
             unwanted.decompose()
         for heading in article.find_all(id=True):
@@ -155,10 +155,8 @@ def main(site: Path, kinds: list[str]) -> None:
         site: Folder of the built site.
         kinds: Keys of KINDS.
     """
-    config = load_config("mkdocs.yml")
-    nav = config.nav or []
-    add_domains(nav, Path(config.docs_dir))
-    book = Book(site, config.site_name, config.site_description or "", nav)
+    content = settings.load()
+    book = Book(site, content.name, content.description, content.nav)
     TARGET.mkdir(exist_ok=True)
     for kind in kinds:
         target = TARGET / f"docs.{kind}"

@@ -1,18 +1,33 @@
 """Files that are added to the built site: the OpenAPI schema, Markdown for language models, the search index."""
 
 import json
+import re
 import shutil
-import sys
 from pathlib import Path
 
 from fastship_tooling import openapi
 from fastship_tooling.docs import semantic_search
+from fastship_tooling.docs.settings import Settings, navigation
 
+NOT_PROSE = re.compile(
+    r"\A---\n.*?^---\n\s*|^<div class=\"try-it\".*?</div>\n+", re.DOTALL | re.MULTILINE
+)
+"""Front matter, and the forms of the API reference."""
 SWAGGER_UI = ("swagger-ui-bundle.js", "swagger-ui.css")
-API_URL = "http://127.0.0.1:8000"
 
 
-def add_api(site: Path, api_url: str = API_URL) -> None:
+def write(settings: Settings) -> None:
+    """Write the files.
+
+    Args:
+        settings: Settings of the site.
+    """
+    add_api(settings.site, settings.api_url)
+    add_markdown(settings.docs, settings.site, settings.name, list(navigation(settings.nav)))
+    semantic_search.write(settings.site)
+
+
+def add_api(site: Path, api_url: str) -> None:
     """Add the OpenAPI schema and Swagger UI, for the page "Try it out".
 
     Args:
@@ -32,7 +47,7 @@ def add_markdown(docs: Path, site: Path, name: str, navigation: list[tuple[str, 
     """Add each page as Markdown, and `llms.txt` and `llms-full.txt` (https://llmstxt.org)."""
     listed, whole = [f"# {name}", ""], []
     for title, path in navigation:
-        text = (docs / path).read_text("utf-8")
+        text = NOT_PROSE.sub("", (docs / path).read_text("utf-8"))
         target = site / path
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(text, "utf-8")
@@ -40,12 +55,3 @@ def add_markdown(docs: Path, site: Path, name: str, navigation: list[tuple[str, 
         whole.append(text)
     (site / "llms.txt").write_text("\n".join([*listed, ""]), "utf-8")
     (site / "llms-full.txt").write_text("\n\n".join(whole), "utf-8")
-
-
-def add_suggestions(site: Path) -> None:
-    """Add the index of the search suggestions."""
-    semantic_search.write(site)
-
-
-if __name__ == "__main__":
-    add_api(Path(sys.argv[1]), *sys.argv[2:])

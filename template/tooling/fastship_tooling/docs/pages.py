@@ -1,23 +1,13 @@
 """Pages that are generated from the code, the OpenAPI schema and the git history."""
 
-import sys
-from collections.abc import Callable, Iterator
-from itertools import groupby
+from collections.abc import Callable
 from pathlib import Path
 
-from fastship_tooling import changelog, openapi
-from fastship_tooling.docs.samples import LANGUAGES, Operation, Schema, operations, variables
+from fastship_tooling import changelog
+from fastship_tooling.docs import reference
 
-ENDPOINTS_HEAD = """\
-# Endpoints
-
-Find every endpoint here, with samples in curl, Python and TypeScript. The samples read the URL of the API from the
-environment variable `API`.{token}
-
-```sh
-export API=http://127.0.0.1:8000{export}
-```
-"""
+# The theme links other pages to their source, to edit it.
+FRONT_MATTER = "---\ngenerated: true\n---\n\n"
 SETTINGS_HEAD = """\
 # Configuration
 
@@ -35,73 +25,23 @@ def write(docs: Path) -> list[Path]:
     Returns:
         The pages that have changed.
     """
+    written = reference.render() | {name: render() for name, render in PAGES.items()}
     changed = []
-    for name, render in PAGES.items():
+    for name, content in written.items():
         path = docs / name
-        text = render()
-        if not text:  # there is no git history, as in an image: keep an existing page
-            if path.exists():
-                continue
-            text = "# Changelog\n\nThere are no commits yet.\n"
+        # There is no git history in an image: keep an existing page.
+        if not content and path.exists():
+            continue
+        text = FRONT_MATTER + (content or "# Changelog\n\nThere are no commits yet.\n")
         # `docs serve` rebuilds the site on each write.
         if not path.exists() or path.read_text("utf-8") != text:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, "utf-8", newline="\n")
             changed.append(path)
+    for path in (docs / reference.FOLDER).glob("*.md"):
+        if f"{reference.FOLDER}/{path.name}" not in written:  # its domain was removed
+            path.unlink()
     return changed
-
-
-def endpoints() -> str:
-    """Return the page of all endpoints, with samples."""
-    schema = openapi.schema()
-    texts = {tag["name"]: tag.get("description", "") for tag in schema.get("tags", ())}
-    found = list(operations(schema))
-    secured = any(operation.needs_token for operation in found)
-    parts = [
-        ENDPOINTS_HEAD.format(
-            token=" `TOKEN` is an access token." if secured else "",
-            export="\nexport TOKEN=..." if secured else "",
-        )
-    ]
-    for tag, group in groupby(found, key=lambda operation: operation.details["tags"][0]):
-        parts.append(f"## {tag.capitalize()}\n\n{texts.get(tag, '')}\n")
-        parts += [_operation(operation) for operation in group]
-    return "\n".join(parts)
-
-
-def _operation(operation: Operation) -> str:
-    details = operation.details
-    method = operation.method.upper()
-    lines = [f"### `{method} {operation.path}`", "", details.get("description", "").strip(), ""]
-    if needed := variables(operation):
-        lines += [
-            f"The samples read {', '.join(f'`{name}`' for name in needed)} from the environment.",
-            "",
-        ]
-    if parameters := details.get("parameters"):
-        lines += ["| Parameter | In | Description |", "| --- | --- | --- |"]
-        for parameter in parameters:
-            what = parameter.get("description") or parameter["schema"].get("description", "")
-            lines.append(f"| `{parameter['name']}` | {parameter['in']} | {what} |")
-        lines.append("")
-    for name, (mark, sample) in LANGUAGES.items():
-        lines += [f'=== "{name}"', "", f"    ```{mark}"]
-        lines += [f"    {line}".rstrip() for line in sample(operation).splitlines()]
-        lines += ["    ```", ""]
-    lines += ["| Status | Response |", "| --- | --- |"]
-    for code, response in sorted(details["responses"].items()):
-        lines.append(f"| {code} | {_response(response)} |")
-    return "\n".join([*lines, ""])
-
-
-def _response(response: Schema) -> str:
-    """Return the description of a response, for a table cell."""
-    text = response.get("description", "").replace("|", "\\|").replace("\n", " ")
-    for content in response.get("content", {}).values():
-        name = content.get("schema", {}).get("$ref", "").rsplit("/", 1)[-1]
-        if name and name != "Problem":
-            return f"`{name}`: {text}"
-    return str(text)
 
 
 def configuration() -> str:
@@ -146,55 +86,7 @@ def _required_in_production() -> set[str]:
 
 
 PAGES: dict[str, Callable[[], str]] = {
-    "api/endpoints.md": endpoints,
     "changelog.md": changelog.render,
     "development/configuration.md": configuration,
 }
-"""The generated pages, and the functions that render them."""
-
-
-def navigation(nav: list[object]) -> Iterator[tuple[str, str]]:
-    """Yield the title and the path of each page of a site, in the order of its navigation.
-
-    Args:
-        nav: The key `nav` of mkdocs.yml.
-    """
-    for entry in nav:
-        if isinstance(entry, str):
-            yield "", entry
-        elif isinstance(entry, dict):
-            for title, value in entry.items():
-                if isinstance(value, list):
-                    yield from navigation(value)
-                else:
-                    yield str(title), str(value)
-
-
-def add_domains(nav: list[object], docs: Path) -> None:
-    """Add the pages of `docs/api` that the navigation omits to its first section with pages of that folder.
-
-    They precede the last page of the section, the reference of the code. Without entries of domains,
-    mkdocs.yml is the same in every project: an update can delete and restore it.
-
-    Args:
-        nav: The key `nav` of mkdocs.yml.
-        docs: Folder of the pages.
-    """
-    listed = {path for _, path in navigation(nav)}
-    found = sorted(path for path in (docs / "api").glob("*.md") if f"api/{path.name}" not in listed)
-    sections = [value for entry in nav if isinstance(entry, dict) for value in entry.values()]
-    for section in sections:
-        if isinstance(section, list) and any(
-            path.startswith("api/") for _, path in navigation(section)
-        ):
-            section[-1:-1] = [{_heading(path): f"api/{path.name}"} for path in found]
-            return
-
-
-def _heading(page: Path) -> str:
-    first = page.read_text(encoding="utf-8").partition("\n")[0]
-    return first.removeprefix("# ").strip() or page.stem
-
-
-if __name__ == "__main__":
-    write(Path(sys.argv[1]))
+"""The generated pages besides the API reference, and the functions that render them."""

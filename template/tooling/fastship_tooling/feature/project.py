@@ -110,9 +110,11 @@ def dependents_of(names: Names) -> list[Path]:
 def mentions_of(names: Names) -> list[Path]:
     """Return the documentation pages that mention a domain."""
     pattern = re.compile(rf"\b({re.escape(words(names.plural))}|{kebab(names.plural)})\b")
-    generated = {"changelog.md", "configuration.md", "endpoints.md"}
+    generated = {"changelog.md", "configuration.md"}
     pages = [Path("README.md"), Path("AGENTS.md"), *sorted(Path("docs").rglob("*.md"))]
-    pages = [page for page in pages if page.name not in generated]
+    pages = [
+        page for page in pages if page.name not in generated and page.parent.name != "endpoints"
+    ]
     return [
         page for page in pages if page.exists() and pattern.search(page.read_text(encoding="utf-8"))
     ]

@@ -1,0 +1,87 @@
+"""Build the site, or serve it: `python -m fastship_tooling.docs.build [serve HOST:PORT]`.
+
+Three plain steps: generate pages, run the generator (Zensical), add files to the site. None of them
+depends on the generator.
+"""
+
+import subprocess
+import sys
+from pathlib import Path
+
+from fastship_tooling.docs import finish, pages, settings
+
+# Material for MkDocs reads the same file: python -m mkdocs build --strict --config-file .zensical.yml
+GENERATOR = [sys.executable, "-m", "zensical"]
+CONFIG = ["--config-file", str(settings.DERIVED)]
+
+
+def prepare() -> settings.Settings:
+    """Write what the generator reads: the generated pages and the settings."""
+    pages.write(settings.load().docs)
+    site = settings.load()  # the generated pages are part of the navigation
+    settings.write_derived(site.nav)
+    return site
+
+
+def build() -> int:
+    """Build the site, and return the exit code of the generator. A broken link is an error."""
+    site = prepare()
+    done = subprocess.run([*GENERATOR, "build", "--clean", "--strict", *CONFIG], check=False)
+    if done.returncode == 0:
+        finish.write(site)
+    return done.returncode
+
+
+def serve(address: str) -> int:
+    """Serve the site, and build it again when a page or the code changes.
+
+    Args:
+        address: Host and port to listen on.
+    """
+    from watchfiles import watch
+
+    site = prepare()
+    index = site.site / "search.json"
+    index.unlink(missing_ok=True)
+    process = subprocess.Popen([*GENERATOR, "serve", *CONFIG, "--dev-addr", address])
+    sources = ["src/app", str(settings.FILE), str(site.docs / "api")]
+    built = 0.0
+    try:
+        for changes in watch(
+            *sources, rust_timeout=200, yield_on_timeout=True, raise_interrupt=False
+        ):
+            if process.poll() is not None:
+                return process.returncode
+            # The code is loaded, so a new process reads the changed code.
+            if any(Path(path).suffix in {".py", ".yml", ".md"} for _, path in changes):
+                _run("prepare")
+            if index.exists() and index.stat().st_mtime != built:
+                built = index.stat().st_mtime
+                _run("finish")
+    finally:
+        process.terminate()
+        process.wait()
+    return 0
+
+
+def _run(step: str) -> None:
+    """Run a step in a new process. Its errors do not end this process: the next change may fix them."""
+    subprocess.run([sys.executable, "-m", "fastship_tooling.docs.build", step], check=False)
+
+
+def main(arguments: list[str]) -> int:
+    """Run the step that the arguments name; without arguments, build."""
+    match arguments:
+        case ["serve", address]:
+            return serve(address)
+        case ["prepare"]:
+            prepare()
+        case ["finish"]:
+            finish.write(settings.load())
+        case _:
+            return build()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,136 @@
+"""The settings of the site: those of mkdocs.yml, and the pages that its navigation omits."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+FILE = Path("mkdocs.yml")
+DERIVED = Path(".zensical.yml")
+"""Copy of FILE with the complete navigation, for the generator."""
+ENDPOINTS = "api/endpoints/index.md"
+API_URL = "http://127.0.0.1:8000"
+# The key `nav`, up to the next key. Its lines are indented, or entries of a list, or comments.
+NAV = re.compile(r"^nav:[ \t]*\n(?:[ \t#-].*\n|\n)*", re.MULTILINE)
+
+# Tags refer to Python objects and environment variables, which only the generator needs.
+TAG = re.compile(r"(?<=[:-] )!\S+")
+
+Nav = list[Any]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The settings that the tools need.
+
+    Args:
+        name: Title of the site.
+        description: Description of the site.
+        docs: Folder of the pages.
+        site: Folder of the built site.
+        api_url: URL of the API, for trying out.
+        nav: Navigation, as in mkdocs.yml.
+    """
+
+    name: str
+    description: str
+    docs: Path
+    site: Path
+    api_url: str
+    nav: Nav
+
+
+def load() -> Settings:
+    """Read mkdocs.yml, and complete its navigation."""
+    content = yaml.safe_load(TAG.sub("", FILE.read_text("utf-8")))
+    docs = Path(content.get("docs_dir", "docs"))
+    nav = content.get("nav") or []
+    add_domains(nav, docs)
+    add_endpoints(nav, docs)
+    return Settings(
+        name=content["site_name"],
+        description=content.get("site_description", ""),
+        docs=docs,
+        site=Path(content.get("site_dir", "site")),
+        api_url=(content.get("extra") or {}).get("api_url") or API_URL,
+        nav=nav,
+    )
+
+
+def write_derived(nav: Nav) -> None:
+    """Write the settings for the generator, if they have changed.
+
+    Args:
+        nav: The complete navigation.
+    """
+    whole = yaml.safe_dump({"nav": nav}, sort_keys=False, allow_unicode=True)
+    text = NAV.sub(lambda _: whole, FILE.read_text("utf-8"), count=1)
+    if not DERIVED.exists() or DERIVED.read_text("utf-8") != text:
+        DERIVED.write_text(text, "utf-8", newline="\n")
+
+
+def navigation(nav: Nav) -> Iterator[tuple[str, str]]:
+    """Yield the title and the path of each page of a site, in the order of its navigation.
+
+    Args:
+        nav: The key `nav` of mkdocs.yml.
+    """
+    for entry in nav:
+        if isinstance(entry, str):
+            yield "", entry
+        elif isinstance(entry, dict):
+            for title, value in entry.items():
+                if isinstance(value, list):
+                    yield from navigation(value)
+                else:
+                    yield str(title), str(value)
+
+
+def add_domains(nav: Nav, docs: Path) -> None:
+    """Add the pages of `docs/api` that the navigation omits to its first section with pages of that folder.
+
+    They precede the last page of the section, the reference of the code. Without entries of domains,
+    mkdocs.yml is the same in every project: an update can delete and restore it.
+
+    Args:
+        nav: The key `nav` of mkdocs.yml.
+        docs: Folder of the pages.
+    """
+    listed = {path for _, path in navigation(nav)}
+    found = sorted(path for path in (docs / "api").glob("*.md") if f"api/{path.name}" not in listed)
+    sections = [value for entry in nav if isinstance(entry, dict) for value in entry.values()]
+    for section in sections:
+        if isinstance(section, list) and any(
+            path.startswith("api/") for _, path in navigation(section)
+        ):
+            section[-1:-1] = [{_heading(path): f"api/{path.name}"} for path in found]
+            return
+
+
+def add_endpoints(nav: Nav, docs: Path) -> None:
+    """Add the pages of `docs/api/endpoints` to its index, which becomes a section.
+
+    Args:
+        nav: The key `nav` of mkdocs.yml.
+        docs: Folder of the pages.
+    """
+    for entry in nav:
+        for title, value in entry.items() if isinstance(entry, dict) else ():
+            if isinstance(value, list):
+                add_endpoints(value, docs)
+            elif value == ENDPOINTS:
+                others = sorted((docs / ENDPOINTS).parent.glob("*.md"))
+                pages = [
+                    {_heading(page): page.relative_to(docs).as_posix()}
+                    for page in others
+                    if page.name != "index.md"
+                ]
+                entry[title] = [value, *pages]
+
+
+def _heading(page: Path) -> str:
+    found = re.search(r"^# (.+)$", page.read_text("utf-8"), re.MULTILINE)
+    return found[1].strip() if found else page.stem
