@@ -12,7 +12,7 @@ from fastship_tooling.settings import (
 from app.cli.console import CLIError
 from app.config import Settings
 
-SECRETS = {"DATABASE_URL", "MAIL_SMTP_URL", "REDIS_URL", "SECRET_KEY"}
+SECRETS = {"DATABASE_URL", "MAIL_SMTP_URL", "REDIS_URL", "SECRET_KEY", "SENTRY_DSN"}
 
 
 @pytest.fixture(autouse=True)
