@@ -103,7 +103,9 @@ def test_page(fresh: Project, variant: Variant) -> None:
         output = fresh.uv_run("acme-orders", "serve", check=False, **production)
         assert "STORAGE_URL: is not a bucket. Set it to s3://BUCKET." in output
         with s3_server(fresh) as settings:
-            sizes, response, rest = fresh.uv_run("python", "-c", S3, **settings).splitlines()
+            sizes, response, rest = fresh.uv_run(
+                "python", "-c", S3, check=True, **settings
+            ).splitlines()
         assert sizes == "{'Ä.html': 20000000}"
         assert response.startswith("20000000 ")
         assert "'attachment; filename*=UTF-8''%C3%84.html'" in response.replace('"', "'")

@@ -115,6 +115,8 @@ def layers(project: Project) -> None:
             "DATABASE_URL": url,
             "REDIS_URL": "redis://127.0.0.1:1/0",  # not used by these requests
         }
-        output = project.run("uv", "run", "--quiet", "python", "-c", MEASURE, check=True, **variables)
+        output = project.run(
+            "uv", "run", "--quiet", "python", "-c", MEASURE, check=True, **variables
+        )
     print("\n".join(line for line in output.splitlines() if line.startswith("|")))
     project.remove_database()
