@@ -55,6 +55,22 @@ class TestSync:
 
             assert migrations.current(url) == ("0001",)
 
+    def test_database_was_switched_on(self, versions: Path) -> None:
+        for file in versions.glob("*.py"):  # an update does not bring migrations
+            file.unlink()
+        with temporary_database("base") as url:
+            sync(url)
+            sync(url)
+
+            # The second time, nothing was missing.
+            [file] = versions.glob("*.py")
+            upgrade, downgrade = file.read_text().split("def downgrade")
+            assert "CREATE TABLE pgqueuer" in upgrade
+            assert "DROP TABLE IF EXISTS pgqueuer" in downgrade
+            command.downgrade(migrations.config(url), "base")
+
+            assert migrations.current(url) == ()
+
     def test_new_table(self, url: str, versions: Path, declare: Declare) -> None:
         declare(column("size"))
 

@@ -50,6 +50,8 @@ def name(upgrade: ops.UpgradeOps) -> str:
             case ops.AlterColumnOp():
                 key = ("change", f" of {operation.table_name}")
                 verbs.setdefault(key, []).append(operation.column_name)
+            case ops.ExecuteSQLOp():
+                verbs[("update", "")] = ["the queue of jobs"]
     # Indexes and constraints are named only if there is no other change.
     if not verbs:
         for operation in flat(upgrade.ops):

@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
 from app.cli.db import load_history
-from fastship_tooling.schema_sync import renames
+from fastship_tooling.schema_sync import job_queue, renames
 from fastship_tooling.schema_sync.changes import destructive_changes, name
 from fastship_tooling.schema_sync.names import check_names
 from fastship_tooling.schema_sync.renames import Rename
@@ -93,6 +93,7 @@ def compare(
     def inspect(context: MigrationContext, _: object, found: list[ops.MigrationScript]) -> None:
         check_names(context.opts["target_metadata"])
         upgrade = found[0].upgrade_ops
+        job_queue.add_changes(found[0], connection)
         if upgrade is None or upgrade.is_empty():
             found.clear()
             return
