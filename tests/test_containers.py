@@ -219,7 +219,7 @@ def run_in_production(project: Project, variant: Variant, image: str) -> None:
         # The image contains neither the tools nor anything that only they need.
         assert commands_of(container) == {
             "serve",
-            *(["db"] * variant.database),
+            *(["db", "jobs", "worker"] * variant.database),
             *(["users"] * variant.auth),
         }
         programs = docker("exec", container, "ls", "/opt/venv/bin")

@@ -60,6 +60,12 @@ async def test_runs_and_retries(
     assert await statuses(session_factory) == []
 
 
+async def test_not_ready_without_the_queue(settings: Settings) -> None:
+    async with running(settings) as check:
+        with pytest.raises(RuntimeError, match="not connected"):
+            await check()
+
+
 async def test_failed_job_is_kept(settings: Settings, session_factory: SessionFactory) -> None:
     async with session_factory.begin() as session:
         await succeed_later.enqueue(session, 7, 2)

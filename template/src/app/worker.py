@@ -20,6 +20,7 @@ from app.config import SLUG, Settings
 from app.database import SessionFactory, create_engine, create_session_factory
 from app.health.router import router as health_router
 from app.jobs import find_jobs
+from app.kit.error_reports import configure_error_reports
 from app.kit.jobs import Job, WorkerQueries, attempt
 from app.kit.logs import configure_logging
 from app.kit.telemetry import telemetry_config
@@ -52,10 +53,11 @@ async def running(settings: Settings, drain_seconds: float = DRAIN_SECONDS) -> A
     overflow = {"max_overflow": settings.database.max_overflow + 2}
     engine = create_engine(settings.database.model_copy(update=overflow))
     concurrency = max(2, settings.database.pool_size)
-    shutdown = asyncio.Event()
+    jobs = find_jobs()  # an error stops the start, so that `deploy` keeps the previous version
+    shutdown, connected = asyncio.Event(), asyncio.Event()
     task = asyncio.create_task(
         pgqueuer.run(
-            partial(_queue, settings, engine),
+            partial(_queue, settings, engine, jobs, connected),
             dequeue_timeout=POLL,
             batch_size=concurrency // 2,
             max_concurrent_tasks=concurrency,
@@ -68,8 +70,8 @@ async def running(settings: Settings, drain_seconds: float = DRAIN_SECONDS) -> A
     )
 
     async def check() -> None:
-        if task.done():
-            raise RuntimeError("The worker has stopped.")
+        if task.done() or not connected.is_set():
+            raise RuntimeError("The worker is not connected to the queue.")
         async with engine.connect() as connection:
             await connection.execute(text("SELECT 1"))
 
@@ -85,9 +87,12 @@ async def running(settings: Settings, drain_seconds: float = DRAIN_SECONDS) -> A
 
 
 @asynccontextmanager
-async def _queue(settings: Settings, engine: AsyncEngine) -> AsyncIterator[PgQueuer]:
+async def _queue(
+    settings: Settings, engine: AsyncEngine, jobs: list[Job[Any]], connected: asyncio.Event
+) -> AsyncIterator[PgQueuer]:
     """Connect to the queue and register the jobs."""
     _, options = engine.dialect.create_connect_args(engine.url)
+    options.pop("prepared_statement_cache_size", None)  # an option of SQLAlchemy, not of asyncpg
     pool = await asyncpg.create_pool(
         **options,
         min_size=1,
@@ -102,7 +107,7 @@ async def _queue(settings: Settings, engine: AsyncEngine) -> AsyncIterator[PgQue
         # pgqueuer checks its listener while it is starting, and would restart after a lost notification.
         await driver.add_listener(queue.channel, lambda _: None)
         factory = create_session_factory(engine)
-        for job in find_jobs():
+        for job in jobs:
             executor = partial(
                 DatabaseRetryEntrypointExecutor,
                 max_attempts=job.retries,
@@ -114,8 +119,10 @@ async def _queue(settings: Settings, engine: AsyncEngine) -> AsyncIterator[PgQue
             )
             if job.cron:
                 queue.schedule(job.name, job.cron)(partial(_start, job, factory))
+        connected.set()
         yield queue
     finally:
+        connected.clear()
         # Unlike close(), it does not wait for the connection that listens, which may be lost.
         pool.terminate()
 
@@ -130,6 +137,7 @@ def create_worker() -> FastAPI:
     """Create the application of the worker process: the health checks, and a lifespan that runs the jobs."""
     settings = Settings.load()
     configure_logging(settings)
+    configure_error_reports(settings)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:

@@ -3,6 +3,8 @@ from httpx2 import AsyncClient
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.auth.models import User
+from app.auth.tokens import fingerprint
+from app.config import Settings
 from app.jobs import mails
 from app.kit.jobs import queue_of
 from tests.auth.factories import AUTH
@@ -23,11 +25,17 @@ async def test_known_and_unknown_addresses_are_enqueued(
 
 @pytest.mark.parametrize("change", ["deactivated", "deleted"])
 async def test_account_that_changed(
-    session: AsyncSession, user: User, outbox: Outbox, run_jobs: RunJobs, change: str
+    session: AsyncSession,
+    settings: Settings,
+    user: User,
+    outbox: Outbox,
+    run_jobs: RunJobs,
+    change: str,
 ) -> None:
+    state = fingerprint(user, settings.auth)
     await mails.send_reset.enqueue(session, user.email)
     await mails.send_verification.enqueue(session, user.email)
-    await mails.send_email_change.enqueue(session, user.id, "new@example.com")
+    await mails.send_email_change.enqueue(session, user.id, "new@example.com", state)
     if change == "deleted":
         await session.delete(user)
     else:
@@ -35,6 +43,19 @@ async def test_account_that_changed(
     await session.commit()
 
     assert len(await run_jobs()) == 3
+    assert outbox == []
+
+
+async def test_change_of_address_before_a_change_of_password(
+    session: AsyncSession, settings: Settings, user: User, outbox: Outbox, run_jobs: RunJobs
+) -> None:
+    state = fingerprint(user, settings.auth)
+    await mails.send_email_change.enqueue(session, user.id, "thief@example.com", state)
+    user.password_hash = "changed"
+    await session.commit()
+
+    await run_jobs()
+
     assert outbox == []
 
 

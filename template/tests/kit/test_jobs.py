@@ -15,7 +15,16 @@ from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncSession
 from structlog.testing import capture_logs
 
-from app.kit.jobs import Abandoned, Job, JobContext, attempt, job, queue_of
+from app.kit.jobs import (
+    Abandoned,
+    Job,
+    JobContext,
+    SessionDriver,
+    WorkerQueries,
+    attempt,
+    job,
+    queue_of,
+)
 from app.kit.logs import request_id_var
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
@@ -87,6 +96,12 @@ class TestEnqueue:
             await record.enqueue(session, "x", lines=[])  # type: ignore[arg-type]
         with pytest.raises(TypeError):
             await record.enqueue(session)  # type: ignore[call-arg]
+
+    async def test_invalid_arguments_are_not_repeated(self, session: AsyncSession) -> None:
+        with pytest.raises(ValidationError) as caught:
+            await record.enqueue(session, "ada@example.com", lines=[])  # type: ignore[arg-type]
+
+        assert "ada@example.com" not in str(caught.value)
 
     async def test_key(self, session: AsyncSession) -> None:
         for key in ("a", "a", "b", None, None):
@@ -183,6 +198,40 @@ class TestAttempt:
         # The job is neither done nor failed: it runs again.
         with pytest.raises(Abandoned):
             await run(app, record, row)
+
+    async def test_lost_connection_before_the_commit(
+        self, app: FastAPI, session: AsyncSession, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        async def flush(self: AsyncSession, objects: object = None) -> None:
+            raise OperationalError("", {}, ConnectionResetError(), connection_invalidated=True)
+
+        await record.enqueue(session, 1, lines=[Line(price=Decimal(1))])
+        row = await pick(session)
+        monkeypatch.setattr(AsyncSession, "flush", flush)
+
+        # It counts as an attempt: a job that is idle for too long loses its connection each time.
+        with pytest.raises(OperationalError):
+            await run(app, record, row)
+
+    async def test_waits_for_something_cancelled(self, app: FastAPI, session: AsyncSession) -> None:
+        @job()
+        async def wait_for_it(context: JobContext) -> None:
+            future = asyncio.get_running_loop().create_future()
+            future.cancel()
+            await future
+
+        await wait_for_it.enqueue(session)
+
+        with pytest.raises(RuntimeError, match="cancelled"):
+            await run(app, wait_for_it, await pick(session))
+
+    async def test_retry_of_a_job_of_another_worker(self, session: AsyncSession) -> None:
+        await fail.enqueue(session)
+        lost = await pick(session)
+        await pick(session)
+
+        with pytest.raises(Abandoned):
+            await WorkerQueries(SessionDriver(session)).retry_job(lost, timedelta(0), None)
 
     async def test_request_id(self, app: FastAPI, session: AsyncSession) -> None:
         request_id_var.set("req-1")

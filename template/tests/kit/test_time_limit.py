@@ -58,13 +58,13 @@ async def test_slow_body(app: FastAPI) -> None:
 @pytest.mark.parametrize(("pause", "status"), [(0.02, 200), (10, 503)])
 async def test_large_body(app: FastAPI, pause: float, status: int) -> None:
     @app.post("/photo")
-    @body_limit(1_000)
+    @body_limit(10_000)
     async def upload(request: Request) -> int:
         return len(await request.body())
 
     async def body() -> AsyncIterator[bytes]:
         for _ in range(5):
-            yield b"x"
+            yield b"x" * 1000
             await asyncio.sleep(pause)
 
     async with client_of(app) as client:

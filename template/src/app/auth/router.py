@@ -18,7 +18,7 @@ from app.auth.exceptions import (
     SessionNotFound,
 )
 from app.auth.sign_in import find_account, sign_in
-from app.auth.tokens import create_access_token
+from app.auth.tokens import create_access_token, fingerprint
 from app.config import Settings
 from app.database import SessionDep
 from app.jobs import mails
@@ -153,6 +153,7 @@ async def update_me(
     user: CurrentUser,
     users: Users,
     session: SessionDep,
+    settings: SettingsDep,
     limiter: LimiterDep,
 ) -> schemas.Message:
     """Change the email address. The change takes effect when the new address is verified."""
@@ -160,7 +161,9 @@ async def update_me(
     await users.confirm_password(user, data.current_password.get_secret_value())
     allowed = await limiter.allows(constants.SEND_EMAIL_CHANGE, account=data.email)
     if allowed:
-        await mails.send_email_change.enqueue(session, user.id, data.email)
+        await mails.send_email_change.enqueue(
+            session, user.id, data.email, fingerprint(user, settings.auth)
+        )
     return CHECK_MAIL
 
 

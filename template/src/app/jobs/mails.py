@@ -4,11 +4,13 @@ Requests enqueue them whether the account exists or not, so that the response ti
 The worker reads the account when it sends the email: the link expires, and the account may have changed.
 """
 
+import hmac
 from uuid import UUID
 
 from sqlalchemy import select
 
 from app.auth import mails, models
+from app.auth.tokens import fingerprint
 from app.kit.jobs import JobContext, job
 from app.kit.mail import Mail, send
 
@@ -37,10 +39,20 @@ async def send_verification(context: JobContext, email: str) -> None:
 
 
 @job(retries=RETRIES)
-async def send_email_change(context: JobContext, user_id: UUID, email: str) -> None:
-    """Send the link that changes the address of an account, unless another account has the new one."""
+async def send_email_change(context: JobContext, user_id: UUID, email: str, state: str) -> None:
+    """Send the link that changes the address of an account, unless another account has the new one.
+
+    Args:
+        context: Session and settings.
+        user_id: The account.
+        email: New address.
+        state: Fingerprint of the account at the time of the request. If the password has changed since,
+            the request may have been that of an attacker.
+    """
     user = await context.session.get(models.User, user_id)
-    if user and user.is_active and await find_user(context, email) is None:
+    if user is None or not user.is_active or await find_user(context, email):
+        return
+    if hmac.compare_digest(state, fingerprint(user, context.settings.auth)):
         await deliver(context, mails.verify_email(context.settings, user, email=email), email)
 
 

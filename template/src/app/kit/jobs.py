@@ -11,7 +11,7 @@ import structlog
 from pgqueuer import InMemoryDriver, Queries, RetryRequested
 from pgqueuer.models import Job as Row
 from pgqueuer.models import TracebackRecord
-from pydantic import BaseModel, create_model
+from pydantic import BaseModel, ConfigDict, create_model
 from pydantic_core import to_json
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
@@ -27,10 +27,12 @@ OWN = text(
     "FOR UPDATE"
 )
 
+OWNED = "SELECT 1 FROM pgqueuer WHERE id = $1 AND status = 'picked' AND queue_manager_id = $2"
+
 
 @dataclass(frozen=True)
 class JobContext:
-    """What a job works with.
+    """Session and settings of a running job.
 
     Args:
         session: Database session. It is committed when the job returns, in the transaction that removes
@@ -126,7 +128,7 @@ class Job[**P]:
         """Call the function with the arguments from the queue.
 
         Args:
-            context: What the job works with.
+            context: Session and settings.
             payload: Arguments, as returned by `dump`.
         """
         arguments = self.arguments.model_validate_json(payload or b"{}")
@@ -162,7 +164,9 @@ def job[**P](
             )
             for parameter in parameters
         }
-        arguments = create_model(f"{function.__name__}_arguments", **fields)
+        # An error message must not repeat an argument, which may be personal.
+        config = ConfigDict(hide_input_in_errors=True)
+        arguments = create_model(f"{function.__name__}_arguments", __config__=config, **fields)
         return Job(function, arguments, retries, timeout, cron)
 
     return decorate
@@ -213,9 +217,12 @@ class WorkerQueries(Queries):
         """Repeat a job later.
 
         Raises:
-            Abandoned: The database is unavailable. pgqueuer would record the job as failed.
+            Abandoned: Another worker has taken over, or the database is unavailable. pgqueuer would
+                interfere with the other one, or record the job as failed.
         """
         try:
+            if not await self.driver.fetch(OWNED, job.id, job.queue_manager_id):
+                raise Abandoned
             await asyncio.shield(super().retry_job(job, delay, traceback_record))
         except Exception as error:
             raise Abandoned from error
@@ -246,7 +253,10 @@ async def attempt(
             await job.run(context, row.payload)
             await _complete(session, row)
     except asyncio.CancelledError as error:
-        raise RetryRequested(reason="The worker stopped.") from error
+        if (task := asyncio.current_task()) and task.cancelling():
+            raise RetryRequested(reason="The worker stopped.") from error
+        log.warning("job failed", exc_info=True)
+        raise RuntimeError("The job waited for something that was cancelled.") from error
     except Exception as error:
         hide_values(error)
         log.warning("job failed", exc_info=True)
@@ -255,13 +265,14 @@ async def attempt(
 
 
 async def _complete(session: AsyncSession, row: Row) -> None:
+    # An error before the commit is one of the job, which counts as an attempt.
+    await session.flush()
+    if await session.scalar(OWN, {"id": row.id, "worker": row.queue_manager_id}) is None:
+        raise Abandoned
+    await queue_of(session).log_jobs([(row, "successful", None)])
     try:
-        owned = await session.scalar(OWN, {"id": row.id, "worker": row.queue_manager_id})
-        if owned is None:
-            raise Abandoned
-        await queue_of(session).log_jobs([(row, "successful", None)])
         await session.commit()
     except Exception as error:
-        if is_unavailable(error):
+        if is_unavailable(error):  # perhaps after the commit
             raise Abandoned from error
         raise

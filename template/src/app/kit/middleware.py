@@ -22,6 +22,8 @@ log = structlog.stdlib.get_logger("app.requests")
 # Request IDs from clients that are safe to use in logs and headers.
 REQUEST_ID = re.compile(rb"[A-Za-z0-9][A-Za-z0-9._-]{7,127}")
 YEAR_SECONDS = 31_536_000
+# Of uploads to endpoints with a limit of their own.
+MIN_BYTES_PER_SECOND = 10_000
 # Defaults for an API. A response that contains a page sets its own Content-Security-Policy.
 SECURITY_HEADERS = (
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
@@ -100,11 +102,11 @@ class RequestMiddleware:
             # The server has checked the header.
             self._check_size(int(headers.get(b"content-length", 0)), own_limit)
             message = await receive()
-            received += len(message.get("body", b""))
+            received += (size := len(message.get("body", b"")))
             self._check_size(received, own_limit)
             if own_limit and message["type"] == "http.request":
-                # A large body takes longer, so the time limit is for each of its chunks.
-                _restart(deadline, self.settings.request_timeout)
+                # A large body takes longer. A client that sends too slowly keeps its time limit.
+                _extend(deadline, size / MIN_BYTES_PER_SECOND)
             return message
 
         app = self.app
@@ -148,9 +150,10 @@ class RequestMiddleware:
             raise HTTPException(problem.status) from problem
 
 
-def _restart(deadline: asyncio.Timeout, seconds: float) -> None:
+def _extend(deadline: asyncio.Timeout, seconds: float) -> None:
     with suppress(RuntimeError):  # it is over
-        deadline.reschedule(asyncio.get_running_loop().time() + seconds)
+        if when := deadline.when():
+            deadline.reschedule(when + seconds)
 
 
 async def _run(

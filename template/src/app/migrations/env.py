@@ -170,9 +170,11 @@ def include_name(name: str | None, kind: str, _parents: object) -> bool:
 
 
 def run(connection: Connection) -> None:
-    """Run the migrations in one transaction."""
+    """Run each migration in a transaction."""
     context.configure(
         connection=connection,
+        # A migration with an `autocommit_block` is not repeated after an error of a later one.
+        transaction_per_migration=True,
         target_metadata=Base.metadata,
         compare_server_default=True,
         render_item=render_item,

@@ -167,7 +167,7 @@ class Server:
         body = "no response"
         while time.monotonic() < deadline:
             waiting = self.containers(*members(color))
-            if not waiting:
+            if not self.containers(color):
                 raise self._failure(color, "It has no containers. REPLICAS must be at least 1.")
             for container in list(waiting):
                 state = self.engine.output(
