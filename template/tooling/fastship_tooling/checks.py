@@ -82,7 +82,7 @@ def watch_tests(options: list[str]) -> None:
 def lint(
     fix: Annotated[bool, typer.Option("--fix", help="Correct what ruff can correct.")] = False,
 ) -> None:
-    """Check formatting, lint rules and types.
+    """Check formatting, lint rules, types and, with a database, migrations.
 
     Example: lint --fix
     """

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 SHOWN = 100
 STATUS = {"queued": "waiting", "picked": "running"}
 
-app = typer.Typer(help="Inspect background jobs, and retry failed ones.", no_args_is_help=True)
+app = typer.Typer(help="List and retry background jobs.", no_args_is_help=True)
 
 
 def with_session[Result](function: "Callable[[AsyncSession], Awaitable[Result]]") -> Result:
