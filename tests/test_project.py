@@ -50,8 +50,8 @@ def check_lint(project: Project) -> None:
 def check_site(project: Project) -> None:
     project.uv_run("acme-orders", "docs", "build")
 
-    index = json.loads((project.path / "site/search/search_index.json").read_text())
-    assert any("create_app" in page["location"] for page in index["docs"])
+    index = json.loads((project.path / "site/search.json").read_text())
+    assert any("create_app" in page["location"] for page in index["items"])
 
 
 def test_format_lint_and_types(installed: Project) -> None:
