@@ -342,7 +342,7 @@ class TestFinish:
         assert (site / "llms.txt").read_text().splitlines() == [
             "# Shop",
             "",
-            "- [index.md](index.md)",
+            "- [Home](index.md)",
             "- [Items](api/items.md)",
         ]
         assert (site / "llms-full.txt").read_text() == "# Home\n\n# Items\n\n"

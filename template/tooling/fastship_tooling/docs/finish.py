@@ -7,7 +7,7 @@ from pathlib import Path
 
 from fastship_tooling import openapi
 from fastship_tooling.docs import semantic_search
-from fastship_tooling.docs.settings import Settings, navigation
+from fastship_tooling.docs.settings import Settings, heading, navigation
 
 NOT_PROSE = re.compile(
     r"\A---\n.*?^---\n\s*|^<div class=\"try-it\".*?</div>\n+", re.DOTALL | re.MULTILINE
@@ -51,7 +51,7 @@ def add_markdown(docs: Path, site: Path, name: str, navigation: list[tuple[str, 
         target = site / path
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(text, "utf-8")
-        listed.append(f"- [{title or path}]({path})")
+        listed.append(f"- [{title or heading(docs / path)}]({path})")
         whole.append(text)
     (site / "llms.txt").write_text("\n".join([*listed, ""]), "utf-8")
     (site / "llms-full.txt").write_text("\n\n".join(whole), "utf-8")

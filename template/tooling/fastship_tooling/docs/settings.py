@@ -106,7 +106,7 @@ def add_domains(nav: Nav, docs: Path) -> None:
         if isinstance(section, list) and any(
             path.startswith("api/") for _, path in navigation(section)
         ):
-            section[-1:-1] = [{_heading(path): f"api/{path.name}"} for path in found]
+            section[-1:-1] = [{heading(path): f"api/{path.name}"} for path in found]
             return
 
 
@@ -124,13 +124,14 @@ def add_endpoints(nav: Nav, docs: Path) -> None:
             elif value == ENDPOINTS:
                 others = sorted((docs / ENDPOINTS).parent.glob("*.md"))
                 pages = [
-                    {_heading(page): page.relative_to(docs).as_posix()}
+                    {heading(page): page.relative_to(docs).as_posix()}
                     for page in others
                     if page.name != "index.md"
                 ]
                 entry[title] = [value, *pages]
 
 
-def _heading(page: Path) -> str:
+def heading(page: Path) -> str:
+    """Return the first heading of a page, or the name of its file."""
     found = re.search(r"^# (.+)$", page.read_text("utf-8"), re.MULTILINE)
     return found[1].strip() if found else page.stem
