@@ -56,7 +56,10 @@ class TestRollOut:
         assert steps(docker) == ["up green", "stop blue"]
 
     @pytest.mark.skipif(not HAS_DATABASE, reason="the project has no database")
-    def test_worker(self, target: server.Server, docker: FakeDocker) -> None:
+    def test_worker(
+        self, target: server.Server, docker: FakeDocker, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(server, "HAS_DATABASE", True)
         docker.containers["blue"] = "running"
 
         target.roll_out("next", [])

@@ -190,11 +190,11 @@ def _errors(operation: Operation, schema: Schema) -> dict[str, Schema]:
 
 
 def _shared_errors(found: list[Operation], schema: Schema) -> dict[str, Schema]:
-    """Return the errors that at least a third of the operations have."""
+    """Return the errors that more than half of the operations have."""
     errors = [_errors(operation, schema) for operation in found]
     counts = Counter(name for of_one in errors for name in of_one)
     everything = {name: error for of_one in errors for name, error in of_one.items()}
-    often = {name: e for name, e in everything.items() if counts[name] * 3 >= len(found)}
+    often = {name: e for name, e in everything.items() if counts[name] * 2 > len(found)}
     return dict(sorted(often.items(), key=lambda item: (item[1].get("status", 0), item[0])))
 
 
