@@ -31,7 +31,7 @@ class Router(APIRouter):
 def body_limit[F: Callable[..., Any]](size: int) -> Callable[[F], F]:
     """Set the maximum size of the request body of an endpoint, instead of `APP_MAX_BODY_BYTES`.
 
-    The time limit of the request then applies to each chunk of the body.
+    The request then has more time: a second for each 10,000 bytes of the body.
 
     Args:
         size: Maximum size, in bytes.
