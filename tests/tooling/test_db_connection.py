@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 
 from app import migrations
 from app.cli.console import CLIError
+from app.cli.db import with_session
 from app.cli.main import app
 from tests.databases import execute, server, temporary_database
 
@@ -137,14 +138,14 @@ class TestWithSession:
         async def count(session: AsyncSession) -> int:
             return len((await session.execute(text("SELECT id FROM things"))).all())
 
-        return asyncio.run(connection.with_session(url, count))
+        return asyncio.run(with_session(url, count))
 
     def test_commit(self, url: str) -> None:
         async def insert(session: AsyncSession) -> str:
             await session.execute(text("INSERT INTO things VALUES (1)"))
             return "inserted"
 
-        assert asyncio.run(connection.with_session(url, insert)) == "inserted"
+        assert asyncio.run(with_session(url, insert)) == "inserted"
         assert self.count(url) == 1
 
     def test_error(self, url: str) -> None:
@@ -153,5 +154,5 @@ class TestWithSession:
             raise CLIError("failed")
 
         with pytest.raises(CLIError, match="failed"):
-            asyncio.run(connection.with_session(url, fail))
+            asyncio.run(with_session(url, fail))
         assert self.count(url) == 0

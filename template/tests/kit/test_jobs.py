@@ -185,32 +185,31 @@ class TestAttempt:
         assert before == []
         assert await recorded(session) == [1]
 
+    @pytest.mark.parametrize(
+        ("method", "error"),
+        [
+            # The job is neither done nor failed: it runs again.
+            ("commit", Abandoned),
+            # It counts as an attempt: a job that is idle for too long loses its connection each time.
+            ("flush", OperationalError),
+        ],
+    )
     async def test_lost_connection(
-        self, app: FastAPI, session: AsyncSession, monkeypatch: pytest.MonkeyPatch
+        self,
+        app: FastAPI,
+        session: AsyncSession,
+        monkeypatch: pytest.MonkeyPatch,
+        method: str,
+        error: type[BaseException],
     ) -> None:
-        async def commit(self: AsyncSession) -> None:
+        async def lose_connection(*_: object) -> None:
             raise OperationalError("", {}, ConnectionResetError(), connection_invalidated=True)
 
         await record.enqueue(session, 1, lines=[Line(price=Decimal(1))])
         row = await pick(session)
-        monkeypatch.setattr(AsyncSession, "commit", commit)
+        monkeypatch.setattr(AsyncSession, method, lose_connection)
 
-        # The job is neither done nor failed: it runs again.
-        with pytest.raises(Abandoned):
-            await run(app, record, row)
-
-    async def test_lost_connection_before_the_commit(
-        self, app: FastAPI, session: AsyncSession, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        async def flush(self: AsyncSession, objects: object = None) -> None:
-            raise OperationalError("", {}, ConnectionResetError(), connection_invalidated=True)
-
-        await record.enqueue(session, 1, lines=[Line(price=Decimal(1))])
-        row = await pick(session)
-        monkeypatch.setattr(AsyncSession, "flush", flush)
-
-        # It counts as an attempt: a job that is idle for too long loses its connection each time.
-        with pytest.raises(OperationalError):
+        with pytest.raises(error):
             await run(app, record, row)
 
     async def test_waits_for_something_cancelled(self, app: FastAPI, session: AsyncSession) -> None:

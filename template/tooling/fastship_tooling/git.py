@@ -24,15 +24,15 @@ def is_committed(path: Path) -> bool:
     """
     if shutil.which("git") is None:
         return True
-    inside = _git("rev-parse", "--is-inside-work-tree")
+    inside = run("rev-parse", "--is-inside-work-tree")
     if inside.returncode:
         if NOT_A_REPOSITORY in inside.stderr:
             return False
         raise CLIError(f"Git cannot read this repository: {inside.stderr.strip()}")
-    if _git("rev-parse", "--verify", "--quiet", "HEAD").returncode:
+    if run("rev-parse", "--verify", "--quiet", "HEAD").returncode:
         return False  # there is no commit yet
     relative = Path(os.path.relpath(path)).as_posix()
-    listed = _git("ls-tree", "HEAD", "--", f"./{relative}")
+    listed = run("ls-tree", "HEAD", "--", f"./{relative}")
     if listed.returncode:
         raise CLIError(f"Git cannot read the current commit: {listed.stderr.strip()}")
     return bool(listed.stdout)
@@ -44,16 +44,16 @@ def has_changes(*paths: Path) -> bool:
     Args:
         paths: Files or folders.
     """
-    if shutil.which("git") is None or _git("rev-parse", "--verify", "--quiet", "HEAD").returncode:
+    if shutil.which("git") is None or run("rev-parse", "--verify", "--quiet", "HEAD").returncode:
         return True
-    changed = _git("status", "--porcelain", "--", *(path.as_posix() for path in paths))
+    changed = run("status", "--porcelain", "--", *(path.as_posix() for path in paths))
     return changed.returncode != 0 or bool(changed.stdout)
 
 
 def wait_for_checkout() -> None:
     """Wait while git changes the working tree, so that a half-finished checkout is not read."""
     if shutil.which("git") is None or not (
-        path := _git("rev-parse", "--git-path", "index.lock").stdout
+        path := run("rev-parse", "--git-path", "index.lock").stdout
     ):
         return
     for _ in range(CHECKOUT_POLLS):  # a crashed git leaves the file behind
@@ -62,8 +62,15 @@ def wait_for_checkout() -> None:
         time.sleep(POLL_SECONDS)
 
 
-def _git(*arguments: str) -> subprocess.CompletedProcess[str]:
-    environment = os.environ | {"LC_ALL": "C"}
+def run(*arguments: str, text: str = "", **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run git, with messages in English, and return the result also if it failed.
+
+    Args:
+        arguments: Arguments of git.
+        text: Standard input.
+        variables: Further environment variables.
+    """
     return subprocess.run(
-        ["git", *arguments], check=False, capture_output=True, text=True, env=environment
-    )
+        ["git", *arguments], check=False, capture_output=True, text=True, input=text,
+        env=os.environ | {"LC_ALL": "C"} | variables,
+    )  # fmt: skip

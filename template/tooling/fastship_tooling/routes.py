@@ -1,8 +1,5 @@
 """`routes`: the routes of the application."""
 
-from collections.abc import Iterator
-from typing import Any
-
 from app.cli.console import console, table
 from fastship_tooling import openapi
 
@@ -13,6 +10,8 @@ def routes() -> None:
     Example: routes | grep items
     """
     from fastapi.routing import iter_route_contexts
+
+    from app.kit.openapi import calls_of
 
     app = openapi.application()
     described = app.openapi()["paths"]
@@ -25,14 +24,8 @@ def routes() -> None:
         for method in sorted(set(route.methods or ()) - {"HEAD"}):
             operation = described.get(path, {}).get(method.lower(), {})
             access = "user" if operation.get("security") else "public"
-            if access == "user" and "get_superuser" in _calls(route.dependant):
-                access = "superuser"
+            if access == "user":
+                calls = {getattr(call, "__name__", "") for call in calls_of(route.dependant)}
+                access = "superuser" if "get_superuser" in calls else "user"
             rows.add_row(method, path, access, f"{endpoint.__module__}:{endpoint.__qualname__}")
     console.print(rows)
-
-
-def _calls(dependant: Any) -> Iterator[str]:
-    """Yield the name of the function of a dependency, and those of the dependencies that it has."""
-    yield getattr(dependant.call, "__name__", "")
-    for dependency in dependant.dependencies:
-        yield from _calls(dependency)

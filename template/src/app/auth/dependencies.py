@@ -56,6 +56,7 @@ async def get_access_session_id(
     request: Request, token: Annotated[str | None, Depends(bearer)]
 ) -> UUID | None:
     """Return the ID of the session that the access token names, if the token is valid."""
+    # Not `SettingsDep`: each dependency takes time, and most requests have this one.
     return read_access_token(token, request.app.state.settings.auth) if token else None
 
 

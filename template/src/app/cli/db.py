@@ -1,7 +1,7 @@
 """`db`: the database, for commands that need it, and `db upgrade`."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -13,6 +13,7 @@ from app.cli.console import CLIError, console, load_settings
 
 if TYPE_CHECKING:
     from alembic.script import Script
+    from sqlalchemy.ext.asyncio import AsyncSession
 
     from app.config import Settings
 
@@ -39,6 +40,21 @@ def database_url() -> Iterator[str]:
     url = require_url(settings)
     require_connection(url)
     yield url
+
+
+async def with_session[T](url: str, function: "Callable[[AsyncSession], Awaitable[T]]") -> T:
+    """Call a function with a session, and commit it.
+
+    Args:
+        url: Database URL, with the async driver.
+        function: Function to call.
+    """
+    from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
+    from sqlalchemy.pool import NullPool
+
+    engine = create_async_engine(url, poolclass=NullPool, hide_parameters=True)
+    async with AsyncSession(engine, expire_on_commit=False) as session, session.begin():
+        return await function(session)
 
 
 def require_url(settings: "Settings") -> str:

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from app.cli import db
 from app.cli.console import CLIError, console, table
-from app.cli.db import database_url
 
 if TYPE_CHECKING:
     from pgqueuer.models import Job, Log
@@ -19,19 +19,11 @@ app = typer.Typer(help="List and retry background jobs.", no_args_is_help=True)
 
 
 def with_session[Result](function: "Callable[[AsyncSession], Awaitable[Result]]") -> Result:
-    """Call a function in a transaction."""
+    """Call a function in a transaction of the configured database."""
     import asyncio
 
-    from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
-    from sqlalchemy.pool import NullPool
-
-    async def call(url: str) -> Result:
-        engine = create_async_engine(url, poolclass=NullPool, hide_parameters=True)
-        async with AsyncSession(engine) as session, session.begin():
-            return await function(session)
-
-    with database_url() as url:
-        return asyncio.run(call(url))
+    with db.database_url() as url:
+        return asyncio.run(db.with_session(url, function))
 
 
 @app.command("list")

@@ -13,7 +13,7 @@ from pgqueuer.models import Job as Row
 from pgqueuer.models import TracebackRecord
 from pydantic import BaseModel, ConfigDict, create_model
 from pydantic_core import to_json
-from sqlalchemy import text
+from sqlalchemy import CursorResult, text
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from app.config import Settings
@@ -172,6 +172,14 @@ def job[**P](
     return decorate
 
 
+def rows_of(result: CursorResult[Any]) -> list[dict[str, object]]:
+    """Return the rows of a result as pgqueuer expects them. It decodes JSON itself."""
+    return [
+        {name: to_json(value) if isinstance(value, dict) else value for name, value in row.items()}
+        for row in result.mappings()
+    ]
+
+
 class SessionDriver(InMemoryDriver):
     """Executes the statements of pgqueuer in the transaction of a session. It does not listen.
 
@@ -186,15 +194,7 @@ class SessionDriver(InMemoryDriver):
     async def fetch(self, query: str, *args: object) -> list[dict[str, object]]:
         """Execute a statement and return the rows."""
         connection = await self.session.connection()
-        result = await connection.exec_driver_sql(query, args)
-        # SQLAlchemy has decoded JSON, which pgqueuer decodes itself.
-        return [
-            {
-                name: to_json(value) if isinstance(value, dict) else value
-                for name, value in row.items()
-            }
-            for row in result.mappings()
-        ]
+        return rows_of(await connection.exec_driver_sql(query, args))
 
     async def execute(self, query: str, *args: object) -> str:
         """Execute a statement."""

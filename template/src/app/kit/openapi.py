@@ -63,10 +63,16 @@ def _plain_names(schema: dict[str, Any]) -> dict[str, Any]:
     return renamed
 
 
-def _problems_of(dependant: Dependant) -> Iterator[type[Problem]]:
-    yield from getattr(dependant.call, "__problems__", ())
+def calls_of(dependant: Dependant) -> Iterator[Any]:
+    """Yield an endpoint or dependency, and all dependencies that it has."""
+    yield dependant.call
     for dependency in dependant.dependencies:
-        yield from _problems_of(dependency)
+        yield from calls_of(dependency)
+
+
+def _problems_of(dependant: Dependant) -> Iterator[type[Problem]]:
+    for call in calls_of(dependant):
+        yield from getattr(call, "__problems__", ())
 
 
 def _declare_problems(app: FastAPI, schema: dict[str, Any]) -> None:
@@ -113,7 +119,7 @@ def _example(name: str, details: ProblemDetails, examples: dict[str, Any]) -> di
 
 
 def _invalid_part(operation: dict[str, Any], schemas: dict[str, Any]) -> dict[str, Any]:
-    """Return an error of the body of an operation, or else of its first parameter."""
+    """Return an error of the body of an operation; without a body, of its first parameter."""
     for content in operation.get("requestBody", {}).get("content", {}).values():
         reference = content.get("schema", {}).get("$ref", "")
         if required := schemas.get(reference.removeprefix(SCHEMA_REF), {}).get("required"):

@@ -17,10 +17,11 @@ from app.cli.db import (
     load_history,
     migration_errors,
     plan,
+    with_session,
     without_credentials,
 )
 from fastship_tooling.confirmation import confirm
-from fastship_tooling.database.connection import require_development, with_session
+from fastship_tooling.database.connection import require_development
 from fastship_tooling.project import STATE, command_line
 from fastship_tooling.settings import default_to_development
 

@@ -2,18 +2,14 @@
 
 import os
 import threading
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from typing import TYPE_CHECKING
 
 from app.cli.console import CLIError, console, load_settings
 from app.cli.db import database_url, plan, require_current_schema, without_credentials
 from fastship_tooling.database import postgres
 from fastship_tooling.schema_sync import branches
 from fastship_tooling.settings import default_to_development
-
-if TYPE_CHECKING:
-    from sqlalchemy.ext.asyncio import AsyncSession
 
 NAME = "app"
 
@@ -84,18 +80,3 @@ def require_development(command: str) -> None:
         raise CLIError(
             f"`{command}` is for development, but APP_ENVIRONMENT is production. Set it to development."
         )
-
-
-async def with_session[T](url: str, function: "Callable[[AsyncSession], Awaitable[T]]") -> T:
-    """Call a function with a session, and commit it.
-
-    Args:
-        url: Database URL, with the async driver.
-        function: Function to call.
-    """
-    from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
-    from sqlalchemy.pool import NullPool
-
-    engine = create_async_engine(url, poolclass=NullPool)
-    async with AsyncSession(engine, expire_on_commit=False) as session, session.begin():
-        return await function(session)

@@ -186,7 +186,7 @@ def _errors(operation: Operation, schema: Schema) -> dict[str, Schema]:
             for name, example in content.get("examples", {}).items():
                 value = known[name] if "$ref" in example else example
                 found[name] = value["value"]
-    return dict(sorted(found.items(), key=lambda item: (item[1].get("status", 0), item[0])))
+    return _by_status(found)
 
 
 def _shared_errors(found: list[Operation], schema: Schema) -> dict[str, Schema]:
@@ -194,8 +194,11 @@ def _shared_errors(found: list[Operation], schema: Schema) -> dict[str, Schema]:
     errors = [_errors(operation, schema) for operation in found]
     counts = Counter(name for of_one in errors for name in of_one)
     everything = {name: error for of_one in errors for name, error in of_one.items()}
-    often = {name: e for name, e in everything.items() if counts[name] * 2 > len(found)}
-    return dict(sorted(often.items(), key=lambda item: (item[1].get("status", 0), item[0])))
+    return _by_status({k: e for k, e in everything.items() if counts[k] * 2 > len(found)})
+
+
+def _by_status(errors: dict[str, Schema]) -> dict[str, Schema]:
+    return dict(sorted(errors.items(), key=lambda item: (item[1].get("status", 0), item[0])))
 
 
 def _error_table(errors: Any) -> str:

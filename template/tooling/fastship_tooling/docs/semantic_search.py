@@ -30,8 +30,8 @@ SETTING = re.compile(r"<code>([A-Z][A-Z0-9]*_[A-Z0-9_]+|DOMAIN|REPLICAS)</code>\
 
 # What people say, and what the pages say.
 SYNONYMS = {
-    word: meaning.split()
-    for words, meaning in {
+    term: meaning.split()
+    for terms, meaning in {
         "vps host hosting hoster cloud ship publish live launch": "deploy server",
         "undo revert downgrade rollback roll broken bad": "rollback previous version deploy",
         "capacity throughput fast speed performance slow load traffic": "requests second capacity process",
@@ -67,7 +67,7 @@ SYNONYMS = {
         "database postgres db sql": "postgresql database",
         "pool connections": "pool connections",
     }.items()
-    for word in words.split()
+    for term in terms.split()
 }
 
 STOP_WORDS = frozenset(
@@ -211,7 +211,7 @@ def stem(word: str) -> str:
 
 
 def _numbers(text: str, numbers: dict[str, int]) -> list[int]:
-    return sorted({numbers[stem(word)] for word in words(text)})
+    return sorted({numbers[each] for each in map(stem, words(text))})
 
 
 def _sum(text: Counter[str], weights: dict[str, float], vectors: Vectors) -> list[float]:

@@ -5,13 +5,12 @@ the newest version. Only git objects are written: no files are checked out, and 
 """
 
 import json
-import os
 import re
-import subprocess
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from app.cli.console import CLIError
+from fastship_tooling import git
 
 BRANCH = "gh-pages"
 LATEST = "latest"
@@ -55,7 +54,7 @@ def fetch(remote: str) -> str:
     Raises:
         CLIError: The remote cannot be read.
     """
-    found = _try("ls-remote", "--exit-code", "--heads", remote, BRANCH)
+    found = git.run("ls-remote", "--exit-code", "--heads", remote, BRANCH)
     if found.returncode == NO_BRANCH:
         return ""
     if found.returncode:
@@ -134,15 +133,8 @@ def _blob(text: str) -> str:
     return _git("hash-object", "-w", "--stdin", text=text)
 
 
-def _git(*arguments: str, text: str = "", **environment: str) -> str:
-    done = _try(*arguments, text=text, **environment)
+def _git(*arguments: str, text: str = "", **variables: str) -> str:
+    done = git.run(*arguments, text=text, **variables)
     if done.returncode:
         raise CLIError(f"git {arguments[0]} failed: {done.stderr.strip()}")
     return done.stdout.strip()
-
-
-def _try(*arguments: str, text: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        ["git", *arguments], check=False, capture_output=True, text=True, input=text,
-        env=os.environ | environment,
-    )  # fmt: skip

@@ -113,7 +113,7 @@ class DomainCode:
         return [*(["--public"] if public else []), *(["--superuser"] if superuser else [])]
 
     def _request(self, name: str) -> ast.AnnAssign:
-        """Return the field in the schema of a request, or else in the model."""
+        """Return the field of a request schema; if there is none, of the model."""
         for suffix in ("Create", "Update"):
             class_ = self.schemas.get(f"{camel(self.names.singular)}{suffix}")
             if class_ and (node := _fields(class_).get(name)):

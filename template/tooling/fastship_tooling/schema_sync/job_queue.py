@@ -5,8 +5,9 @@ from typing import Any
 
 from alembic.operations import ops
 from pgqueuer import InMemoryDriver, Queries
-from pydantic_core import to_json
 from sqlalchemy import Connection, inspect
+
+from app.kit.jobs import rows_of
 
 
 class _Driver(InMemoryDriver):
@@ -17,12 +18,7 @@ class _Driver(InMemoryDriver):
         self.connection = connection
 
     async def fetch(self, query: str, *args: object) -> list[dict[str, object]]:
-        rows = self.connection.exec_driver_sql(query, args).mappings()
-        # pgqueuer decodes JSON itself.
-        return [
-            {name: to_json(v) if isinstance(v, dict) else v for name, v in row.items()}
-            for row in rows
-        ]
+        return rows_of(self.connection.exec_driver_sql(query, args))
 
 
 def add_changes(script: ops.MigrationScript, connection: Connection) -> None:
@@ -34,10 +30,10 @@ def add_changes(script: ops.MigrationScript, connection: Connection) -> None:
         script: Migration to write.
         connection: Database at the latest revision.
     """
-    queries = Queries(_Driver(connection))
-    statements = _result(queries.plan_upgrade()).statements
     if script.upgrade_ops is None or script.downgrade_ops is None:
         return
+    queries = Queries(_Driver(connection))
+    statements = _result(queries.plan_upgrade()).statements
     script.upgrade_ops.ops[:0] = [ops.ExecuteSQLOp(each) for each in statements]
     if statements and not inspect(connection).has_table("pgqueuer"):
         drops = queries.qbe.build_uninstall_query().splitlines()

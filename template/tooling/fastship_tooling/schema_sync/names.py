@@ -8,6 +8,7 @@ from sqlalchemy.exc import IdentifierError
 from app.cli.console import CLIError
 
 MAX_BYTES = 63
+DIALECT = make_url("postgresql://").get_dialect()()
 
 
 def check_names(metadata: MetaData) -> None:
@@ -56,7 +57,7 @@ def name_of(item: Constraint | Index) -> str | None:
     Args:
         item: Constraint or index of a table.
     """
-    preparer = make_url("postgresql://").get_dialect()().identifier_preparer
+    preparer = DIALECT.identifier_preparer
     name: str | None
     try:
         if isinstance(item, Index):

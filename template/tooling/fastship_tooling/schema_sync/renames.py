@@ -11,16 +11,16 @@ from typing import Any
 
 from alembic.ddl.impl import DefaultImpl
 from alembic.operations import ops
-from sqlalchemy import CheckConstraint, Column, ForeignKeyConstraint, Index, make_url
+from sqlalchemy import CheckConstraint, Column, ForeignKeyConstraint, Index
 
 from app.cli.console import console
+from fastship_tooling.schema_sync.names import DIALECT
 
 HINT = "renamed_from"
 VALUES = re.compile(r"'(?:[^']|'')*'|\b\d[\d.]*|[<>]=?|<>")
 """Literals and comparisons in a condition."""
 TERMINAL = "/dev/tty"
 """`dev` runs the application in a process without standard input."""
-DIALECT = make_url("postgresql://").get_dialect()()
 quote = DIALECT.identifier_preparer.quote
 
 
