@@ -5,7 +5,7 @@ import inspect
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import Any, Concatenate
+from typing import Any, Concatenate, Self
 
 import structlog
 from pgqueuer import InMemoryDriver, Queries, RetryRequested
@@ -88,7 +88,7 @@ class Job[**P]:
 
     def options(
         self, *, delay: timedelta | None = None, priority: int = 0, key: str | None = None
-    ) -> "Job[P]":
+    ) -> Self:
         """Return this job with other options for `enqueue`.
 
         Example:
