@@ -66,7 +66,7 @@ class Reader:
 def rows_of(result: Result[Any]) -> list[dict[str, Any]]:
     """Return the rows of a result as dictionaries."""
     names = list(result.keys())
-    return [dict(zip(names, row, strict=True)) for row in result]
+    return [dict(zip(names, row, strict=True)) for row in result.all()]  # faster than one by one
 
 
 @raises(ServiceUnavailable)

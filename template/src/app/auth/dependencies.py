@@ -14,12 +14,27 @@ from app.auth.service import UserService
 from app.auth.sessions import SessionService
 from app.auth.tokens import read_access_token
 from app.database import SessionDep
-from app.kit.problems import raises
+from app.kit.problems import ServiceUnavailable, raises
 from app.kit.state import SettingsDep
-from app.reader import ReaderDep
+from app.reader import get_reader
 
-# A relative URL, so that the Authorize button works behind a proxy that adds a prefix.
-bearer = OAuth2PasswordBearer(tokenUrl="api/v1/auth/token", auto_error=False)
+
+class AccessToken(OAuth2PasswordBearer):
+    """The access token of a request. The dependency is the ID of the session that it names."""
+
+    # One dependency instead of two: each takes time, and most requests have this one.
+    async def __call__(self, request: Request) -> UUID | None:  # type: ignore[override]
+        """Return the ID of the session, if the token is valid."""
+        token = await super().__call__(request)
+        return read_access_token(token, request.app.state.settings.auth) if token else None
+
+
+access_token = AccessToken(
+    # A relative URL, so that the Authorize button works behind a proxy that adds a prefix.
+    tokenUrl="api/v1/auth/token",
+    scheme_name=OAuth2PasswordBearer.__name__,
+    auto_error=False,
+)
 
 USER_OF_SESSION = (
     select(*models.User.__table__.columns)
@@ -52,26 +67,20 @@ async def get_user_service(
 Users = Annotated[UserService, Depends(get_user_service)]
 
 
-async def get_access_session_id(
-    request: Request, token: Annotated[str | None, Depends(bearer)]
-) -> UUID | None:
-    """Return the ID of the session that the access token names, if the token is valid."""
-    # Not `SettingsDep`: each dependency takes time, and most requests have this one.
-    return read_access_token(token, request.app.state.settings.auth) if token else None
+CurrentSessionId = Annotated[UUID | None, Depends(access_token)]
 
 
-CurrentSessionId = Annotated[UUID | None, Depends(get_access_session_id)]
-
-
-@raises(NotAuthenticated)
-async def get_current_user(session_id: CurrentSessionId, reader: ReaderDep) -> models.User:
+@raises(NotAuthenticated, ServiceUnavailable)
+async def get_current_user(request: Request, session_id: CurrentSessionId) -> models.User:
     """Return the authenticated user. To change it, lock it: `users.lock(user.id)`.
 
     Raises:
         NotAuthenticated: The access token is missing, invalid or revoked, or the user is inactive.
+        ServiceUnavailable: The database is unavailable.
     """
     if session_id is None:
         raise NotAuthenticated
+    reader = await get_reader(request)  # not a dependency, to save time
     row = await reader.first(USER_OF_SESSION, session_id=session_id)
     if row is None:
         raise NotAuthenticated
