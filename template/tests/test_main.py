@@ -2,11 +2,11 @@ import json
 from collections.abc import AsyncIterator
 
 import pytest
-from fastapi import FastAPI, Request
+from fastapi import APIRouter, FastAPI, Request
 from httpx2 import ASGITransport, AsyncClient
 
 from app.config import Settings
-from app.kit.routing import Router, body_limit
+from app.kit.routing import body_limit
 from tests.conftest import client_of, create_test_app
 
 
@@ -232,7 +232,7 @@ class TestBodyLimit:
 
     @pytest.mark.parametrize("size", [10, 2_000_000])
     async def test_limit_of_an_endpoint(self, new_app: FastAPI, size: int) -> None:
-        router = Router(prefix="/photos")
+        router = APIRouter(prefix="/photos")
 
         @router.post("")
         @body_limit(size)

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import Query
+from fastapi import APIRouter, Query
 
 from app.auth import schemas
 from app.auth.dependencies import Superuser, Users, ValidUser
@@ -10,10 +10,9 @@ from app.auth.events import SecurityLogDep
 from app.auth.exceptions import LastSuperuser
 from app.kit.pagination import Page, PageQuery
 from app.kit.problems import raises
-from app.kit.routing import Router
 from app.kit.schemas import NO_NUL
 
-router = Router(prefix="/auth/users", tags=["users"])
+router = APIRouter(prefix="/auth/users", tags=["users"])
 
 
 @router.get("", summary="List users")

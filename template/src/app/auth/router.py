@@ -3,7 +3,7 @@
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import Form, Response, status
+from fastapi import APIRouter, Form, Response, status
 
 from app.auth import constants, models, schemas
 from app.auth.dependencies import CurrentSessionId, CurrentUser, Sessions, Users
@@ -25,10 +25,9 @@ from app.jobs import mails
 from app.kit.pagination import Page, PageQuery
 from app.kit.problems import raises
 from app.kit.rate_limit import LimiterDep
-from app.kit.routing import Router
 from app.kit.state import SettingsDep
 
-router = Router(prefix="/auth", tags=["auth"])
+router = APIRouter(prefix="/auth", tags=["auth"])
 
 CHECK_MAIL = schemas.Message(detail="If the address can be used, we have sent it an email.")
 

@@ -5,12 +5,10 @@ from collections.abc import Awaitable, Callable
 from typing import Literal
 
 import structlog
-from fastapi import Request, Response, status
+from fastapi import APIRouter, Request, Response, status
 from pydantic import BaseModel, Field
 
-from app.kit.routing import Router
-
-router = Router(prefix="/health", tags=["health"])
+router = APIRouter(prefix="/health", tags=["health"])
 log = structlog.stdlib.get_logger(__name__)
 
 CHECK_SECONDS = 2.0

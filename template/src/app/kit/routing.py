@@ -1,31 +1,55 @@
-"""A router whose cost does not grow with the number of domains, and the limit of a request body."""
+"""Routes whose search takes little time, and the limit of a request body."""
 
+import inspect
 from collections.abc import Callable
 from functools import cached_property
 from typing import Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, FastAPI
+from fastapi.routing import APIRoute
 from starlette.routing import Match
 from starlette.types import Scope
 
+OPTIONS = set(inspect.signature(APIRouter.add_api_route).parameters) & set(
+    inspect.signature(APIRoute).parameters
+) - {"path", "endpoint"}
 
-class Router(APIRouter):
-    """A router that is skipped when the path is outside its prefix.
 
-    FastAPI checks each route of each included router, several times for a nested one, so every further
-    domain slows down all others. Remove this class when FastAPI does the same
-    (https://github.com/fastapi/fastapi/pull/16159).
-    """
+class Route(APIRoute):
+    """A route that is skipped quickly when the path does not contain its literal part."""
 
     @cached_property
-    def _literal_prefix(self) -> str:
-        return self.prefix.partition("{")[0]
+    def _literal(self) -> str:
+        return self.path.partition("{")[0]
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        """Return whether and how the request matches one of the routes."""
-        if self._literal_prefix not in scope["path"]:
+        """Return whether and how the request matches."""
+        if self._literal not in scope["path"]:
             return Match.NONE, {}
         return super().matches(scope)
+
+
+def add_router(app: FastAPI, router: APIRouter, prefix: str = "") -> None:
+    """Add the routes of a router to an application.
+
+    `include_router` of FastAPI keeps the router, and searches it twice for each request. Use it instead
+    of this function when it no longer does (https://github.com/fastapi/fastapi/pull/16159).
+
+    Args:
+        app: Application.
+        router: Router. If it contains more than HTTP endpoints, such as a WebSocket or another router,
+            it is included as by FastAPI.
+        prefix: Start of the paths.
+    """
+    routes = [route for route in router.routes if isinstance(route, APIRoute)]
+    if len(routes) != len(router.routes):
+        app.include_router(router, prefix=prefix)
+        return
+    for route in routes:
+        options = {name: getattr(route, name) for name in OPTIONS}
+        app.router.add_api_route(
+            prefix + route.path, route.endpoint, route_class_override=Route, **options
+        )
 
 
 def body_limit[F: Callable[..., Any]](size: int) -> Callable[[F], F]:
