@@ -1,4 +1,6 @@
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar
@@ -238,7 +240,7 @@ class TestCreateApp:
         monkeypatch.setattr(reload, "signal", FakeSignals())
 
         with socket.socket() as listener, pytest.raises(SystemExit):
-            reload._serve(listener, reload.spawn.Event())
+            reload._serve(listener, reload.processes.Event(), {})
 
         assert capsys.readouterr().err == "Two migrations are the latest.\n"
 
@@ -250,3 +252,41 @@ class TestCreateApp:
         monkeypatch.setenv("APP_NAME", "Shop")
 
         assert reload._create_app().title == "Shop"
+
+
+PRINT_MODULES = """
+import importlib, importlib.util, sys, threading
+for name in sys.argv[1:]:
+    if importlib.util.find_spec(name.partition(".")[0]):
+        importlib.import_module(name)
+own = [name for name in sys.modules if name.partition(".")[0] in ("app", "fastship_tooling")]
+print(own, threading.active_count())
+"""
+
+
+def test_preloaded_modules() -> None:
+    # A module of the project would not change any more, and a thread is lost in a copied process.
+    result = subprocess.run(
+        [sys.executable, "-c", PRINT_MODULES, *reload.PRELOADED],
+        check=True, capture_output=True, text=True,
+    )  # fmt: skip
+
+    assert result.stdout == "[] 1\n"
+    assert result.stderr == ""
+
+
+@pytest.mark.skipif(not reload.HAS_COPIES, reason="only on Linux")
+def test_new_process_has_the_current_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    reload.preload()
+    monkeypatch.setenv("APP_NAME", "Shop")
+    monkeypatch.setattr(reload, "_serve", print_name)
+
+    with socket.socket() as listener:
+        application = reload.Application(listener)
+        application.process.join(60)
+
+    assert application.process.exitcode == 0
+
+
+def print_name(_listener: socket.socket, _ready: object, environment: dict[str, str]) -> None:
+    assert environment["APP_NAME"] == "Shop"

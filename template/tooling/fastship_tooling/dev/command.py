@@ -43,13 +43,14 @@ def dev(
         os.environ["MAIL_LINKS_TO"] = url
     with single_instance(url), ExitStack() as stack:
         require_free_port(host, port)
+        from fastship_tooling.dev import reload
+
+        reload.preload()
         if first_start:
             # Compile the modules on another core while the services start.
             importing = [sys.executable, "-c", "import app.main"]
             compiling = subprocess.Popen(importing, stderr=subprocess.DEVNULL)
             stack.callback(compiling.wait)
-        from fastship_tooling.dev.reload import serve
-
         try:
             if HAS_DATABASE:
                 from app.cli.db import database_url, without_credentials
@@ -57,7 +58,7 @@ def dev(
                 database = stack.enter_context(database_url())
                 console.print(f"Data   PostgreSQL at {without_credentials(database)}")
             console.print(f"API    {url}/docs\nStop   Ctrl-C", style="green")
-            serve(host, port)
+            reload.serve(host, port)
         except KeyboardInterrupt:
             pass
     console.print("Stopped.")
