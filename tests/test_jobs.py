@@ -21,7 +21,7 @@ from tests.running import free_port, wait_until_live
 from tests.test_faults import QUERY, RESTART
 from tests.variants import FULL
 
-JOBS = 2_000
+JOBS = 10_000
 WAIT_SECONDS = 90
 
 SETUP = (
@@ -35,6 +35,7 @@ SETUP = (
 MODULE = '''
 import asyncio
 import os
+import signal
 from pathlib import Path
 
 from sqlalchemy import text
@@ -53,6 +54,12 @@ async def note(context: JobContext, name: str, number: int, seconds: float = 0) 
     await asyncio.sleep(seconds)
 
 
+@job(retries=0)
+async def kill(context: JobContext, name: str, number: int, seconds: float = 0) -> None:
+    """Kill the worker."""
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
 @job(cron="* * * * * */4")
 async def tick(context: JobContext) -> None:
     """Write the time of the tick."""
@@ -64,21 +71,38 @@ ENQUEUE = """
 import asyncio, os, sys, time
 from app.config import Settings
 from app.database import create_engine, create_session_factory
-from app.jobs.ledger import note
+from app.jobs import ledger
 
 name, count, batch, seconds = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), float(sys.argv[4])
 
 async def main():
+    job = getattr(ledger, name, ledger.note)
     factory = create_session_factory(create_engine(Settings.load().database))
     for start in range(0, count, batch):
         try:
             async with factory.begin() as session:
                 for number in range(start, min(start + batch, count)):
-                    await note.enqueue(session, name, number, seconds)
+                    await job.enqueue(session, name, number, seconds)
         except Exception as error:
             await asyncio.sleep(0.2)
         else:
             print(start, flush=True)
+asyncio.run(main())
+"""
+ENQUEUE_MANY = """
+import asyncio, sys
+from app.config import Settings
+from app.database import create_engine, create_session_factory
+from app.jobs.ledger import note
+from app.kit.jobs import queue_of
+
+count = int(sys.argv[1])
+
+async def main():
+    factory = create_session_factory(create_engine(Settings.load().database))
+    async with factory.begin() as session:
+        payloads = [note.dump("many", number) for number in range(count)]
+        await queue_of(session).enqueue([note.name] * count, payloads, [0] * count)
 asyncio.run(main())
 """
 REGISTER = """
@@ -192,8 +216,9 @@ def queue(
 
 
 def test_each_job_runs_once(queue: Queue) -> None:
-    queue.enqueue("many", JOBS)
+    queue.python(ENQUEUE_MANY, str(JOBS))
     with queue.worker(), queue.worker():
+        wait(lambda: queue.attempted("many") >= JOBS, seconds=180)
         wait(lambda: queue.query("SELECT count(*) FROM pgqueuer") == ["0"])
 
     assert queue.entries("many") == [str(number) for number in range(JOBS)]
@@ -201,12 +226,17 @@ def test_each_job_runs_once(queue: Queue) -> None:
 
 
 def test_killed_worker(queue: Queue) -> None:
-    queue.enqueue("killed", 1, seconds=3)
+    queue.enqueue("killed", 1, seconds=10)
     with queue.worker() as pid:
         wait(lambda: queue.attempted("killed") == 1)
-        os.kill(pid, signal.SIGKILL)
+        queue.enqueue("kill", 1)
+        wait(lambda: stopped(pid))
     with queue.worker():
         wait(lambda: queue.entries("killed") == ["0"])
+        # A job that kills its worker does not do so forever.
+        left = "SELECT status FROM pgqueuer WHERE entrypoint = 'kill'"
+        wait(lambda: queue.query(left) == ["failed"])
+        queue.query("DELETE FROM pgqueuer")
 
     # The first attempt is rolled back.
     assert queue.attempted("killed") == 2

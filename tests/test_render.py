@@ -37,6 +37,7 @@ ONLY = {
     "database": """
         src/app/database.py src/app/reader.py tests/test_reader.py src/app/cli/db.py
         src/app/cli/jobs.py src/app/cli/worker.py src/app/worker.py src/app/kit/jobs.py src/app/jobs/__init__.py
+        src/app/kit/job_attempts.py src/app/kit/job_telemetry.py tests/kit/test_job_attempts.py
         src/app/jobs/cleanup.py tests/cli/test_jobs.py tests/jobs/__init__.py tests/jobs/fixtures.py
         tests/kit/test_jobs.py tests/test_worker.py
         src/app/idempotency/__init__.py src/app/idempotency/dependencies.py
@@ -105,9 +106,9 @@ EXEMPT = re.compile(
 # H2 of the requirements: lines of Python in src/app and in tests, and those that later features added:
 # conditional requests, limits of requests, telemetry, error reports, lines of the log for people, examples of
 # errors, and filters and order of lists in all variants; sessions, security events and rules for passwords
-# with accounts; references, enums, safe retries, jobs and their worker, spans of queries, and errors, locks
-# and checks of migrations with a database.
-MAX_LINES = {FULL: (4500 + 2830, 3200 + 1400 + 650), BARE: (1600 + 740, 1200 + 650)}
+# with accounts; references, enums, safe retries, jobs and their worker, spans and metrics of queries and jobs,
+# and errors, locks and checks of migrations with a database.
+MAX_LINES = {FULL: (4500 + 3230, 3200 + 1400 + 800), BARE: (1600 + 790, 1200 + 650)}
 MAX_TOP_LEVEL = 20
 MAX_PYTHON_TEMPLATES = 10
 MAX_BLOCK_TAGS = 300

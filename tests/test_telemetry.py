@@ -47,6 +47,13 @@ def collector() -> Iterator[tuple[str, list[tuple[str, bytes]]]]:
         server.shutdown()
 
 
+def in_trace(received: list[tuple[str, bytes]]) -> bytes:
+    """Return the bodies with spans of the trace of the test."""
+    return b"".join(
+        body for path, body in received if path == "/v1/traces" and bytes.fromhex(TRACE_ID) in body
+    )
+
+
 def wait_for(found: Callable[[], bool]) -> None:
     deadline = time.monotonic() + SECONDS
     while time.monotonic() < deadline and not found():
@@ -61,34 +68,41 @@ def test_traces_are_exported(fresh: Project, variant: Variant) -> None:
     fresh.run("uv", "add", "--quiet", *packages)
     # In memory, Redis would not have spans.
     redis = redis_server(fresh.path) if variant.redis else nullcontext("")
-    with collector() as (url, received), redis as redis_url:
-        with dev(
+    with (
+        collector() as (url, received),
+        redis as redis_url,
+        dev(
             fresh,
             LOG_FORMAT="json",
             OTEL_BSP_SCHEDULE_DELAY="100",
             OTEL_EXPORTER_OTLP_ENDPOINT=url,
             REDIS_URL=redis_url,
-        ) as app:
-            client = (
-                app.signed_in("ada@example.com", register=True) if variant.auth else app.client()
-            )
-            context = {"traceparent": f"00-{TRACE_ID}-00f067aa0ba902b7-01"}
-            client.get("/api/v1/items", headers=context).raise_for_status()
-            wait_for(
-                lambda: any(
-                    path == "/v1/traces" and bytes.fromhex(TRACE_ID) in body
-                    for path, body in received
-                )
-            )
-        # Stopping the server exports the rest.
-        traces = [body for path, body in received if path == "/v1/traces"]
-
-    exported = b"".join(body for body in traces if bytes.fromhex(TRACE_ID) in body)
+        ) as app,
+    ):
+        client = app.signed_in("ada@example.com", register=True) if variant.auth else app.client()
+        context = {"traceparent": f"00-{TRACE_ID}-00f067aa0ba902b7-01"}
+        client.get("/api/v1/items", headers=context).raise_for_status()
+        if variant.auth:
+            account = {"email": "grace@example.com", "password": "correct horse battery"}
+            client.post("/api/v1/auth/register", json=account, headers=context)
+            wait_for(lambda: b"process send_verification" in in_trace(received))
+        wait_for(lambda: bool(in_trace(received)))
+    # Stopping the server exports the rest.
+    traces = [body for path, body in received if path == "/v1/traces"]
+    metrics = b"".join(body for path, body in received if path == "/v1/metrics")
+    exported = in_trace(received)
     assert b"/api/v1/items" in exported
     assert f'"trace_id":"{TRACE_ID}"' in app.output
     if variant.database:
         assert b"FROM items" in exported
         assert b"ada@example.com" not in b"".join(traces)
+    if variant.auth:
+        # The job of a request belongs to its trace, and so do the lines of its log.
+        assert b"process send_verification" in exported
+        lines = [line for line in app.output.splitlines() if TRACE_ID in line]
+        assert any('"job":"send_verification"' in line for line in lines)
+        assert b"messaging.process.duration" in metrics
+        assert b"jobs.queue.size" in metrics
     if variant.redis:
         assert b"EVALSHA" in b"".join(traces)
     fresh.remove_database()

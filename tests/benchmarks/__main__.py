@@ -15,6 +15,7 @@ from pathlib import Path
 import httpx2
 from copier import run_copy
 
+from tests.benchmarks.jobs import jobs
 from tests.benchmarks.layers import layers
 from tests.benchmarks.servers import servers
 from tests.benchmarks.throughput import throughput
@@ -241,6 +242,11 @@ def compare_with_bare(folder: Path) -> None:
     throughput(rendered(folder / "project", FULL))
 
 
+def measure_jobs(folder: Path) -> None:
+    """Measure background jobs."""
+    jobs(rendered(folder / "project", FULL))
+
+
 BENCHMARKS: dict[str, Callable[[Path], None]] = {
     "render": render,
     "first-answer": first_answer,
@@ -252,6 +258,7 @@ BENCHMARKS: dict[str, Callable[[Path], None]] = {
     "servers": compare_servers,
     "throughput": compare_with_bare,
     "layers": measure_layers,
+    "jobs": measure_jobs,
 }
 
 

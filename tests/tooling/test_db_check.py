@@ -106,6 +106,11 @@ TRIED = {
         f'{CONCURRENTLY}op.create_index("items_x", "items", ["title"], postgresql_concurrently=True)',
         [],
     ),
+    "index, safe and repeatable": (
+        f'{CONCURRENTLY}op.create_index("items_x", "items", ["title"], if_not_exists=True, '
+        "postgresql_concurrently=True)",
+        [],
+    ),
     "index, in a transaction": (
         'op.create_index("items_x", "items", ["title"], postgresql_concurrently=True)',
         ["ban-concurrent-index-creation-in-transaction"],
@@ -117,10 +122,19 @@ TRIED = {
         '    op.add_column("things", sa.Column("x", sa.Integer, nullable=False))',
         [],
     ),
+    "new materialized view": (
+        'op.execute("CREATE MATERIALIZED VIEW titles AS SELECT title FROM items")\n'
+        '    op.create_index("titles_x", "titles", ["title"])',
+        [],
+    ),
     "dropped table": ('op.drop_table("items")', ["ban-drop-table"]),
     "renamed table": ('op.rename_table("items", "things")', ["renaming-table"]),
     # Rows.
     "update": ("""op.execute("UPDATE items SET title = ''")""", []),
+    "insert": (
+        'op.bulk_insert(sa.table("items", sa.column("title", sa.Text)), [{"title": "x"}])',
+        [],
+    ),
     "read": ('op.get_bind().execute(sa.text("SELECT 1")).scalar_one()', ["unchecked"]),
 }
 

@@ -17,6 +17,7 @@ from sqlalchemy.exc import DBAPIError
 from app import migrations
 from app.cli.console import CLIError
 from app.cli.db import load_history
+from app.database import Base
 from tests.databases import execute, temporary_database
 from tests.tooling.conftest import Git
 from tests.tooling.schema import (
@@ -321,6 +322,23 @@ class TestDestructiveChange:
         assert columns_of(url) == ["id", "weight"]
         sync(url)
         assert len(created(versions)) == 2
+
+    def test_renamed_table(
+        self, url: str, declare: Declare, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        declare()
+        key: sa.Column[int] = sa.Column("id", sa.Integer, primary_key=True)
+        renamed = sa.Table("parts", Base.metadata, key, column("size"))
+
+        try:
+            sync(url)
+        finally:
+            Base.metadata.remove(renamed)
+
+        out = capsys.readouterr().out
+        assert "It drops the table things." in out
+        assert 'keep its data: __tablename__ = "things"' in out
+        assert columns_of(url) == ["id", "size"]
 
     def test_edited_migration(self, url: str, versions: Path, declare: Declare) -> None:
         declare(column("length"))

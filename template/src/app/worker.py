@@ -10,6 +10,7 @@ from typing import Any
 
 import asyncpg
 import pgqueuer
+import structlog
 from fastapi import FastAPI
 from pgqueuer import AsyncpgPoolDriver, DatabaseRetryEntrypointExecutor, PgQueuer
 from pgqueuer.models import Schedule
@@ -21,12 +22,14 @@ from app.database import SessionFactory, create_engine, create_session_factory
 from app.health.router import router as health_router
 from app.jobs import find_jobs
 from app.kit.error_reports import configure_error_reports
-from app.kit.jobs import Job, WorkerQueries, attempt
+from app.kit.job_attempts import FIRST_RETRY, LAST_RETRY, WorkerQueries, attempt
+from app.kit.job_telemetry import record_size
+from app.kit.jobs import Job, queue_of
 from app.kit.logs import configure_logging
-from app.kit.telemetry import telemetry_config
+from app.kit.telemetry import is_exported, telemetry_config
 
-FIRST_RETRY = timedelta(seconds=5)
-LAST_RETRY = timedelta(hours=1)
+log = structlog.stdlib.get_logger(__name__)
+
 # New jobs are announced by NOTIFY. Retries are not.
 POLL = timedelta(seconds=2)
 # A worker that does not report its jobs for this time is considered dead, and others take them over.
@@ -35,6 +38,8 @@ RESTART = timedelta(seconds=2)
 # Jobs that take longer are interrupted, and another worker starts them again.
 DRAIN_SECONDS = 25
 COMMAND_SECONDS = 10
+# The default interval of OpenTelemetry's export.
+MEASURE_SECONDS = 60
 
 
 @asynccontextmanager
@@ -69,6 +74,8 @@ async def running(settings: Settings, drain_seconds: float = DRAIN_SECONDS) -> A
         )
     )
 
+    measuring = asyncio.create_task(_measure(engine, jobs)) if is_exported() else None
+
     async def check() -> None:
         if task.done() or not connected.is_set():
             raise RuntimeError("The worker is not connected to the queue.")
@@ -79,6 +86,8 @@ async def running(settings: Settings, drain_seconds: float = DRAIN_SECONDS) -> A
         yield check
     finally:
         shutdown.set()
+        if measuring:
+            measuring.cancel()
         await asyncio.wait([task], timeout=drain_seconds)
         task.cancel()
         with suppress(asyncio.CancelledError):
@@ -103,10 +112,12 @@ async def _queue(
     )
     try:
         driver = AsyncpgPoolDriver(pool)
-        queue = PgQueuer(driver, queries=WorkerQueries(driver))
+        factory = create_session_factory(engine)
+        queries = WorkerQueries(driver, factory, jobs)
+        queue = PgQueuer(driver, queries=queries)
+        queries.running = queue.qm.job_context
         # pgqueuer checks its listener while it is starting, and would restart after a lost notification.
         await driver.add_listener(queue.channel, lambda _: None)
-        factory = create_session_factory(engine)
         for job in jobs:
             executor = partial(
                 DatabaseRetryEntrypointExecutor,
@@ -125,6 +136,18 @@ async def _queue(
         connected.clear()
         # Unlike close(), it does not wait for the connection that listens, which may be lost.
         pool.terminate()
+
+
+async def _measure(engine: AsyncEngine, jobs: list[Job[Any]]) -> None:
+    """Record the size of the queue."""
+    names = [job.name for job in jobs]
+    while True:
+        try:
+            async with create_session_factory(engine)() as session:
+                record_size(names, await queue_of(session).queue_size())
+        except Exception as error:
+            log.warning("queue not measured", error=type(error).__name__)
+        await asyncio.sleep(MEASURE_SECONDS)
 
 
 async def _start(job: Job[Any], factory: SessionFactory, _schedule: Schedule) -> None:

@@ -1,11 +1,12 @@
 from collections.abc import Iterator
+from datetime import timedelta
 
 import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 from typer.testing import CliRunner
 
-from app.cli.jobs import with_session
+from app.cli.jobs import short, with_session
 from app.cli.main import app
 from app.kit.jobs import JobContext, job
 
@@ -54,7 +55,9 @@ def test_retry(failed_job: str) -> None:
     retried = run("retry", failed_job)
     left = run("list", "--failed")
 
-    assert [failed_job, "send_report", "failed", "1"] == failed.splitlines()[1].split()[:4]
+    *values, age = failed.splitlines()[1].split()
+    assert values == [failed_job, "send_report", "failed", "1"]
+    assert age.endswith("s")
     assert "Retried: 1" in retried
     assert "No jobs" in left
     assert "waiting" in run("list")
@@ -64,8 +67,16 @@ def test_show(failed_job: str) -> None:
     shown = run("show", failed_job)
 
     assert '{"month":"May"}' in shown
-    assert "failed: ZeroDivisionError: division by zero" in shown
+    assert "UTC enqueued\n" in shown
+    assert "UTC failed: ZeroDivisionError: division by zero\n" in shown
     assert "Traceback ..." in shown
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0, "0s"), (59, "59s"), (119, "1m"), (7200, "2h"), (200_000, "2d")]
+)
+def test_durations(seconds: int, text: str) -> None:
+    assert short(timedelta(seconds=seconds)) == text
 
 
 def test_key_is_used_by_another_job(failed_job: str) -> None:

@@ -1,6 +1,7 @@
 """`jobs`: the queue of background jobs."""
 
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
 
 SHOWN = 100
 STATUS = {"queued": "waiting", "picked": "running"}
+EVENTS = {"queued": "enqueued", "picked": "started", "successful": "done"}
+UNITS = {"d": timedelta(days=1), "h": timedelta(hours=1), "m": timedelta(minutes=1)}
 
 app = typer.Typer(help="List and retry background jobs.", no_args_is_help=True)
 
@@ -24,6 +27,14 @@ def with_session[Result](function: "Callable[[AsyncSession], Awaitable[Result]]"
 
     with db.database_url() as url:
         return asyncio.run(db.with_session(url, function))
+
+
+def short(duration: timedelta) -> str:
+    """Return a duration in its largest unit, such as `2h`."""
+    for unit, size in UNITS.items():
+        if duration >= size:
+            return f"{duration // size}{unit}"
+    return f"{duration.total_seconds():.0f}s"
 
 
 @app.command("list")
@@ -41,16 +52,19 @@ def list_jobs(
             SHOWN, statuses=["failed"] if failed else None
         )
     )
-    rows = table("ID", "Job", "Status", "Attempts", "Created (UTC)", "Next attempt (UTC)")
+    rows = table("ID", "Job", "Status", "Attempts", "Age", "Next attempt")
+    now = datetime.now(UTC)
     for row in found:
         waiting = row.status == "queued"
+        delay = row.execute_after - now
+        due = f"in {short(delay)}" if delay > timedelta(0) else "now"
         rows.add_row(
             str(row.id),
             row.entrypoint,
             STATUS.get(row.status, row.status),
             str(row.attempts if waiting else row.attempts + 1),
-            f"{row.created:%Y-%m-%d %H:%M:%S}",
-            f"{row.execute_after:%Y-%m-%d %H:%M:%S}" if waiting else "",
+            short(now - row.created),
+            due if waiting else "",
         )
     console.print(rows if found else "No jobs.")
     if len(found) == SHOWN:
@@ -79,8 +93,10 @@ def show(job: Annotated[int, typer.Argument(help="ID, from `jobs list`.")]) -> N
         lines.append(row.payload.decode())
     for entry in history:
         error = entry.traceback
-        reason = f": {error.exception_type}: {error.exception_message}" if error else ""
-        lines.append(f"{entry.created:%Y-%m-%d %H:%M:%S} {entry.status}{reason}")
+        event = EVENTS.get(entry.status, entry.status)
+        if error:
+            event = f"failed: {error.exception_type}: {error.exception_message}"
+        lines.append(f"{entry.created:%Y-%m-%d %H:%M:%S} UTC {event}")
     lines += [entry.traceback.traceback for entry in history if entry.traceback][-1:]
     console.print("\n".join(lines), markup=False, soft_wrap=True)
 

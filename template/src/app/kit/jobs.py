@@ -7,27 +7,15 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, Concatenate, Self
 
-import structlog
-from pgqueuer import InMemoryDriver, Queries, RetryRequested
-from pgqueuer.models import Job as Row
-from pgqueuer.models import TracebackRecord
+from pgqueuer import InMemoryDriver, Queries
 from pydantic import BaseModel, ConfigDict, create_model
 from pydantic_core import to_json
-from sqlalchemy import CursorResult, text
-from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
+from sqlalchemy import CursorResult
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.config import Settings
-from app.kit.database_errors import hide_values, is_unavailable
+from app.kit.job_telemetry import add_trace
 from app.kit.logs import request_id_var
-
-log = structlog.stdlib.get_logger(__name__)
-
-OWN = text(
-    "SELECT id FROM pgqueuer WHERE id = :id AND status = 'picked' AND queue_manager_id = :worker "
-    "FOR UPDATE"
-)
-
-OWNED = "SELECT 1 FROM pgqueuer WHERE id = $1 AND status = 'picked' AND queue_manager_id = $2"
 
 
 @dataclass(frozen=True)
@@ -44,13 +32,6 @@ class JobContext:
     session: AsyncSession
     settings: Settings
     id: str
-
-
-class Abandoned(BaseException):
-    """The worker lost the job. Another worker runs it, as if this one had died.
-
-    It is not an `Exception`: pgqueuer would record the job as failed.
-    """
 
 
 @dataclass(frozen=True)
@@ -108,13 +89,15 @@ class Job[**P]:
             ValidationError: An argument has the wrong type.
         """
         request_id = request_id_var.get()
+        headers = {"request_id": request_id} if request_id else {}
+        add_trace(headers)
         await queue_of(session).enqueue(
             self.name,
             self.dump(*args, **kwargs),
             priority=self.priority,
             execute_after=self.delay,
             dedupe_key=f"{self.name}:{self.key}" if self.key else None,
-            headers={"request_id": request_id} if request_id else None,
+            headers=headers or None,
             on_conflict="skip",
         )
 
@@ -206,73 +189,3 @@ class SessionDriver(InMemoryDriver):
 def queue_of(session: AsyncSession) -> Queries:
     """Return the queue, for use in the transaction of a session."""
     return Queries(SessionDriver(session))
-
-
-class WorkerQueries(Queries):
-    """The statements of a worker."""
-
-    async def retry_job(
-        self, job: Row, delay: timedelta, traceback_record: TracebackRecord | None
-    ) -> None:
-        """Repeat a job later.
-
-        Raises:
-            Abandoned: Another worker has taken over, or the database is unavailable. pgqueuer would
-                interfere with the other one, or record the job as failed.
-        """
-        try:
-            if not await self.driver.fetch(OWNED, job.id, job.queue_manager_id):
-                raise Abandoned
-            await asyncio.shield(super().retry_job(job, delay, traceback_record))
-        except Exception as error:
-            raise Abandoned from error
-
-
-async def attempt(
-    job: Job[...], factory: async_sessionmaker[AsyncSession], settings: Settings, row: Row
-) -> None:
-    """Run a job that a worker has taken from the queue.
-
-    Args:
-        job: The job.
-        factory: Creates the session.
-        settings: Settings.
-        row: Job in the queue.
-
-    Raises:
-        RetryRequested: The worker is stopping.
-        Abandoned: Another worker has taken over, or the database is unavailable.
-    """
-    request_id = (row.headers or {}).get("request_id")
-    # This task is only for the job: its lines after this function have these fields, too.
-    request_id_var.set(str(request_id) if request_id else None)
-    structlog.contextvars.bind_contextvars(job=job.name, job_id=row.id, attempt=row.attempts + 1)
-    try:
-        async with factory() as session:
-            context = JobContext(session, settings, f"{row.created:%Y%m%d%H%M%S}-{row.id}")
-            await job.run(context, row.payload)
-            await _complete(session, row)
-    except asyncio.CancelledError as error:
-        if (task := asyncio.current_task()) and task.cancelling():
-            raise RetryRequested(reason="The worker stopped.") from error
-        log.warning("job failed", exc_info=True)
-        raise RuntimeError("The job waited for something that was cancelled.") from error
-    except Exception as error:
-        hide_values(error)
-        log.warning("job failed", exc_info=True)
-        raise
-    log.info("job done")
-
-
-async def _complete(session: AsyncSession, row: Row) -> None:
-    # An error before the commit is one of the job, which counts as an attempt.
-    await session.flush()
-    if await session.scalar(OWN, {"id": row.id, "worker": row.queue_manager_id}) is None:
-        raise Abandoned
-    await queue_of(session).log_jobs([(row, "successful", None)])
-    try:
-        await session.commit()
-    except Exception as error:
-        if is_unavailable(error):  # perhaps after the commit
-            raise Abandoned from error
-        raise

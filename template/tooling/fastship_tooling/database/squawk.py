@@ -232,7 +232,8 @@ def _table(statement: str) -> str:
 
 
 def _created(text: str) -> Iterator[str]:
-    yield from re.findall(r"\bCREATE TABLE (?:IF NOT EXISTS )?([\w.\"$]+)", text, re.I)
+    kind = "(?:UNLOGGED TABLE|TABLE|MATERIALIZED VIEW)"
+    yield from re.findall(rf'\bCREATE {kind} (?:IF NOT EXISTS )?([\w."$]+)', text, re.I)
 
 
 def _ignored(text: str) -> set[str]:

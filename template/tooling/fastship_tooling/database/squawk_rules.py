@@ -1,7 +1,7 @@
 """The rules of squawk that concern an application that is in use, and the safe way for each."""
 
 UNCHECKED = "unchecked"
-"""Rule for a migration without SQL, because it reads from the database."""
+"""Rule for a migration that cannot be written as SQL, for example because it reads from the database."""
 VALIDATE = """\
     with op.get_context().autocommit_block():
         op.execute("ALTER TABLE {table} VALIDATE CONSTRAINT NAME")"""
@@ -74,7 +74,8 @@ RULES = {
         INDEX.replace("{unique}", ""),
     ),
     UNCHECKED: (
-        "Its SQL cannot be checked, because it reads from the database.",
+        "It cannot be written as SQL, which is checked: it reads from the database, or a column of a "
+        "bulk_insert has no type.",
         "Compute the values in SQL: op.execute(...). Or check it by hand.",
     ),
 }

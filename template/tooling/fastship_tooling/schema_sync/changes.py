@@ -2,7 +2,7 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -84,7 +84,9 @@ def destructive_changes(upgrade: ops.UpgradeOps, connection: Connection) -> list
         Phrases such as `drops items.title`.
     """
     operations = list(flat(upgrade.ops))
-    new = {op.table_name for op in operations if isinstance(op, ops.CreateTableOp)}
+    creates = [op for op in operations if isinstance(op, ops.CreateTableOp)]
+    new = {op.table_name for op in creates}
+    created = [_columns(op.columns) for op in creates]
     # The indexes of a new table are operations of their own.
     operations = [op for op in operations if getattr(op, "table_name", None) not in new]
     dropped = {
@@ -108,7 +110,18 @@ def destructive_changes(upgrade: ops.UpgradeOps, connection: Connection) -> list
         for table, name in dropped.items()
         if table in added
     ]
+    phrases += [
+        f"drops a table and creates one with the same columns; if you renamed the table, keep its name in "
+        f'the model to keep its data: __tablename__ = "{drop.table_name}"'
+        for drop in operations
+        if isinstance(drop, ops.DropTableOp) and _columns(drop.to_table().columns) in created
+    ]
     return [*phrases, *_replaced(operations)]
+
+
+def _columns(items: Iterable[Any]) -> set[str]:
+    """Return the names of the columns of a table."""
+    return {item.name for item in items if isinstance(item, sa.Column)}
 
 
 def _replaced(operations: Sequence[Any]) -> Iterator[str]:
