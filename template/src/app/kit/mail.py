@@ -1,4 +1,4 @@
-"""Email: sent by SMTP; in development, logged and stored in a folder."""
+"""Email: sent by SMTP; in development, logged and stored in a folder, which `dev` shows at `/dev/mails`."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
