@@ -80,6 +80,7 @@ def sign_in_and_get_me(page: Page) -> None:
 
 def check_readable(page: Page, *widths: int) -> None:
     """Check the current page in each width and color scheme."""
+    page.wait_for_load_state()
     for width in widths:
         for scheme in SCHEMES:
             page.set_viewport_size({"width": width, "height": 800})
@@ -124,7 +125,8 @@ def check_emails(page: Page, app: Running, project: Project) -> None:
     page.get_by_role("button", name="Send email").click()
     page.get_by_text("an email is in the list").wait_for()
     page.goto(f"{app.url}/dev/mails")
-    page.get_by_role("link", name="Reset your password").first.click()
+    sent = page.get_by_role("listitem").filter(has_text=NEW_EMAIL)
+    sent.get_by_role("link", name="Reset your password").click()
     link = page.locator("pre a[href*=token]")
     page.goto(str(link.get_attribute("href")))
     check_readable(page, 320, 1440)

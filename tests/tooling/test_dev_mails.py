@@ -42,7 +42,16 @@ async def test_preview(browser: AsyncClient, name: str) -> None:
     assert '<head><base target="_blank">' in html.text
 
 
-@pytest.mark.parametrize("name", ["1", "..%2f..%2fsecret", "secret"])
+async def test_email_that_is_being_written(browser: AsyncClient, name: str) -> None:
+    (FOLDER / "20261126-190700-053453.eml").touch()
+
+    page = await browser.get("/dev/mails")
+
+    assert page.status_code == 200
+    assert page.text.count('<a href="/dev/mails/') == 1
+
+
+@pytest.mark.parametrize("name", ["20261126-190700-053453", "..%2f..%2fsecret", "secret"])
 async def test_unknown(browser: AsyncClient, folder: Path, name: str) -> None:
     (folder / "secret.eml").write_text("Subject: secret\n\n")
 

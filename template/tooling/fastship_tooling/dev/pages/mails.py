@@ -1,16 +1,14 @@
 """The emails that development keeps in `.dev/mails/`."""
 
-import re
 from dataclasses import dataclass
 from datetime import datetime
 from email import message_from_bytes
 from email.message import EmailMessage
 from email.policy import default
-from email.utils import parsedate_to_datetime
 from pathlib import Path
 
-NAME = re.compile(r"[0-9-]+")
-"""Names of the files, without `.eml`."""
+NAME = "%Y%m%d-%H%M%S-%f"
+"""Names of the files, without `.eml`: the time in UTC."""
 SHOWN = 100
 
 
@@ -47,24 +45,21 @@ def list_mails(folder: Path, limit: int = SHOWN) -> list[KeptMail]:
 
 
 def read_mail(folder: Path, name: str) -> KeptMail | None:
-    """Return an email, or None if there is no such file.
+    """Return an email, or None if it does not exist.
 
     Args:
         folder: Folder with the emails.
         name: Name of the file, without `.eml`.
     """
-    path = folder / f"{name}.eml"
-    if not NAME.fullmatch(name) or not path.is_file():
+    try:
+        time = datetime.strptime(f"{name}+0000", f"{NAME}%z")
+        message = message_from_bytes((folder / f"{name}.eml").read_bytes(), policy=default)
+    except (ValueError, OSError):
         return None
-    message = message_from_bytes(path.read_bytes(), policy=default)
-    return KeptMail(
-        name,
-        str(message["To"]),
-        str(message["Subject"]),
-        parsedate_to_datetime(str(message["Date"])),
-        _content(message, "plain"),
-        _content(message, "html"),
-    )
+    if message["To"] is None:  # it is being written
+        return None
+    to, subject = str(message["To"]), str(message["Subject"])
+    return KeptMail(name, to, subject, time, _content(message, "plain"), _content(message, "html"))
 
 
 def _content(message: EmailMessage, kind: str) -> str:
