@@ -24,7 +24,7 @@ def verify_email(settings: Settings, user: models.User) -> Mail:
             f"Thanks for signing up for {name}. Please confirm that {user.email} is your email address.",
         ),
         link=_link(settings, Purpose.VERIFY_EMAIL, user),
-        action="Confirm email address",
+        action="Confirm email",
         notes=(
             _lifetime(settings),
             f"If you didn't sign up for {name}, you can ignore this email.",
