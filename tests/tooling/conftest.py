@@ -1,20 +1,26 @@
 import os
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
+from fastapi import FastAPI
 from fastship_tooling.deploy import server
+from fastship_tooling.dev.pages.middleware import DevelopmentPages
 from fastship_tooling.feature import create
-from fastship_tooling.project import HAS_DATABASE, HAS_DOCS
+from fastship_tooling.project import HAS_AUTH, HAS_DATABASE, HAS_DOCS
+from httpx2 import AsyncClient
 
 from app.cli.console import ROOT
+from app.config import Settings
+from tests.conftest import client_of, create_test_app
 from tests.tooling.fake_docker import FakeDocker
 
 DATABASE_TESTS = [
     "test_backup.py",
     "test_db*.py",
+    "test_dev_jobs.py",
     "test_postgres.py",
     "test_psql.py",
     "test_schema_*",
@@ -24,6 +30,7 @@ DOCS_TESTS = ["test_docs.py", "test_site.py"]
 collect_ignore_glob = [
     *([] if HAS_DATABASE else DATABASE_TESTS),
     *([] if HAS_DOCS else DOCS_TESTS),
+    *([] if HAS_AUTH else ["test_dev_mails.py"]),
 ]
 
 Git = Callable[..., None]
@@ -35,6 +42,23 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr("app.cli.main.ROOT", tmp_path)
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+@pytest.fixture
+def pages(settings: Settings, folder: Path) -> FastAPI:
+    """Return an application with the pages, in an empty folder."""
+    app = create_test_app(settings)
+    app.add_middleware(DevelopmentPages)
+    return app
+
+
+@pytest.fixture
+async def browser(pages: FastAPI) -> AsyncIterator[AsyncClient]:
+    """Return a client that sends the headers of a browser."""
+    async with client_of(
+        pages, raise_app_exceptions=False, accept="text/html,*/*;q=0.8", host="127.0.0.1:8000"
+    ) as client:
+        yield client
 
 
 @pytest.fixture

@@ -104,6 +104,7 @@ class TestDev:
         around = ("start the database", "stop the database") if HAS_DATABASE else ()
         assert events == [*around[:1], served, *around[1:]]
         out = capsys.readouterr().out
+        assert f"Home   http://127.0.0.1:{port}\n" in out
         assert f"http://127.0.0.1:{port}/docs" in out
         assert ("127.0.0.1:54321/app" in out) is HAS_DATABASE
         assert "secret-password" not in out

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from fastship_tooling.docs import commands
+from fastship_tooling.project import DOCS_URL
 from fastship_tooling.version import current_version
 from typer.testing import CliRunner
 
@@ -38,6 +39,17 @@ def test_port_in_use(programs: list[tuple[str, ...]]) -> None:
     assert result.exit_code == 1
     assert f"Cannot listen on 127.0.0.1:{port}" in " ".join(result.stderr.split())
     assert programs == []
+
+
+def test_url_of_the_site(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def run(*_: str) -> int:
+        assert DOCS_URL.read_text() == "http://127.0.0.1:9001"
+        return 0
+
+    monkeypatch.setattr(commands, "run_python", run)
+
+    assert runner.invoke(app, ["docs", "serve", "--port", "9001"]).exit_code == 0
+    assert not (folder / DOCS_URL).exists()
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import pytest
 import watchfiles
 from fastship_tooling.dev import reload
+from fastship_tooling.dev.pages.middleware import DevelopmentPages
 from fastship_tooling.project import HAS_DATABASE, HAS_REDIS
 
 from app.cli.console import CLIError
@@ -247,6 +248,11 @@ class TestCreateApp:
     @pytest.mark.skipif(not HAS_REDIS, reason="the project has no Redis")
     def test_fake_redis(self) -> None:
         assert type(reload._create_app().state.redis).__module__.startswith("fakeredis")
+
+    def test_pages(self) -> None:
+        outermost = reload._create_app().user_middleware[0]
+
+        assert outermost.cls is DevelopmentPages
 
     def test_settings(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("APP_NAME", "Shop")

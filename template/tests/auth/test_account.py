@@ -3,8 +3,9 @@ from httpx2 import AsyncClient
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.auth import mails
 from app.auth.models import User
-from app.auth.tokens import Purpose, create_mail_token
+from app.auth.tokens import MailToken, Purpose
 from app.config import Settings
 from tests.auth.factories import AUTH, PASSWORD, create_user, refresh, same, sign_in
 from tests.auth.fixtures import Outbox
@@ -54,6 +55,17 @@ class TestMe:
 
         assert same(taken, free)
         assert [message["To"] for message in outbox] == ["free@example.com"]
+
+    async def test_address_in_the_token_is_signed(
+        self, client: AsyncClient, outbox: Outbox
+    ) -> None:
+        body = {"email": "mine@example.com", "current_password": PASSWORD}
+        await client.patch(f"{AUTH}/me", json=body)
+        token = MailToken.decode(outbox.token_to("mine@example.com"))
+        forged = MailToken(token.signature, token.content.replace(b"mine", b"your"))
+
+        assert await confirm(client, forged.encode()) == 400
+        assert await confirm(client, token.encode()) == 204
 
     async def test_address_registered_meanwhile(
         self, client: AsyncClient, session: AsyncSession, outbox: Outbox
@@ -139,6 +151,7 @@ class TestForgottenPassword:
     async def test_token_is_single_use(self, anonymous: AsyncClient, outbox: Outbox) -> None:
         token = await self.ask(anonymous, outbox)
 
+        assert len(token) == 48
         assert await reset(anonymous, token) == 204
         assert await reset(anonymous, token, "yet another secret") == 400
 
@@ -154,16 +167,29 @@ class TestForgottenPassword:
     async def test_token_for_another_purpose(
         self, anonymous: AsyncClient, user: User, settings: Settings
     ) -> None:
-        verify = create_mail_token(Purpose.VERIFY_EMAIL, user, settings.auth)
-        reset_token = create_mail_token(Purpose.RESET_PASSWORD, user, settings.auth)
+        verify, reset_token = [MailToken.create(kind, user, settings.auth) for kind in Purpose]
 
-        assert await reset(anonymous, verify) == 400
-        assert await confirm(anonymous, reset_token) == 400
+        assert await reset(anonymous, verify.encode()) == 400
+        assert await confirm(anonymous, reset_token.encode()) == 400
 
     async def test_expired(self, anonymous: AsyncClient, user: User, settings: Settings) -> None:
         past = settings.auth.model_copy(update={"mail_token_minutes": -1})
 
-        assert await reset(anonymous, create_mail_token(Purpose.RESET_PASSWORD, user, past)) == 400
+        token = MailToken.create(Purpose.RESET_PASSWORD, user, past)
+
+        assert await reset(anonymous, token.encode()) == 400
+
+    @pytest.mark.parametrize(
+        ("minutes", "text"), [(60, "in 1 hour."), (90, "in 90 minutes."), (120, "in 2 hours.")]
+    )
+    def test_lifetime_in_the_email(
+        self, user: User, settings: Settings, minutes: int, text: str
+    ) -> None:
+        auth = settings.auth.model_copy(update={"mail_token_minutes": minutes})
+
+        mail = mails.reset_password(settings.model_copy(update={"auth": auth}), user)
+
+        assert mail.notes[0].endswith(text)
 
     async def test_same_response_for_all(
         self, anonymous: AsyncClient, session: AsyncSession, outbox: Outbox
@@ -207,6 +233,6 @@ class TestVerification:
         assert same(confirmed, unknown)
         assert outbox == []
 
-    @pytest.mark.parametrize("token", ["", "nonsense", "a.b.c", "x" * 2_000])
+    @pytest.mark.parametrize("token", ["", "nonsense", "a.b.c", "x" * 48, "é", "x" * 2_000])
     async def test_invalid(self, anonymous: AsyncClient, token: str) -> None:
         assert await confirm(anonymous, token) == 400

@@ -8,6 +8,8 @@ from httpx2 import AsyncClient
 
 from app.auth import passwords
 from app.auth.models import User
+from app.auth.tokens import MailToken, Purpose
+from app.config import Settings
 from tests.auth.factories import AUTH, bearer, refresh, sign_in
 
 
@@ -112,6 +114,19 @@ async def test_deletion_with_the_old_password(
     # Only one of them succeeds.
     assert {changed.status_code, deleted.status_code} & {401, 403}
     assert 204 in {changed.status_code, deleted.status_code}
+
+
+async def test_two_resets_with_one_token(
+    committing: AsyncClient, committed_user: User, settings: Settings
+) -> None:
+    token = MailToken.create(Purpose.RESET_PASSWORD, committed_user, settings.auth).encode()
+    bodies = [{"token": token, "new_password": f"a brand new secret {n}"} for n in range(4)]
+
+    answers = await asyncio.gather(
+        *(committing.post(f"{AUTH}/reset-password", json=body) for body in bodies)
+    )
+
+    assert sorted(answer.status_code for answer in answers) == [204, 400, 400, 400]
 
 
 async def test_rehash(

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.auth import passwords
 from app.auth.constants import ALGORITHM
 from app.auth.models import User
-from app.auth.tokens import Purpose, create_mail_token
+from app.auth.tokens import MailToken, Purpose
 from app.config import Settings
 from tests.auth.factories import AUTH, PASSWORD, bearer, create_user, refresh, same, sign_in
 
@@ -105,9 +105,7 @@ class TestAccessToken:
             ({"nbf": 4_000_000_000}, None, ALGORITHM),
             ({"iat": 4_000_000_000}, None, ALGORITHM),
             ({"aud": "other-service"}, None, ALGORITHM),
-            ({"aud": Purpose.RESET_PASSWORD.audience}, None, ALGORITHM),
             ({"iss": "other-service"}, None, ALGORITHM),
-            ({"sub": "not-an-id"}, None, ALGORITHM),
             ({"sub": None}, None, ALGORITHM),
             ({"exp": None}, None, ALGORITHM),
             ({"sid": "not-an-id"}, None, ALGORITHM),
@@ -151,8 +149,8 @@ class TestAccessToken:
         pair = (await sign_in(anonymous, user.email)).json()
         others = [
             pair["refresh_token"],
-            create_mail_token(Purpose.VERIFY_EMAIL, user, settings.auth),
-            create_mail_token(Purpose.RESET_PASSWORD, user, settings.auth),
+            MailToken.create(Purpose.VERIFY_EMAIL, user, settings.auth).encode(),
+            MailToken.create(Purpose.RESET_PASSWORD, user, settings.auth).encode(),
         ]
 
         for token in others:

@@ -17,6 +17,7 @@ MAIL = Mail(
     paragraphs=("First <b>line</b>.", "Second."),
     link="https://example.com/x?token=a.b",
     action="Confirm",
+    notes=("It expires.",),
 )
 
 
@@ -54,8 +55,10 @@ def test_text_and_html(settings: Settings) -> None:
     text, html = message.get_body(("plain",)), message.get_body(("html",))
     assert text
     assert html
-    assert "First <b>line</b>.\n\nSecond.\n\nConfirm:\nhttps://example.com/x?token=a.b" in (
-        text.get_content()
+    assert text.get_content() == (
+        f"{settings.app.name}\n\nHello,\n\nFirst <b>line</b>.\n\nSecond.\n\n"
+        "Confirm:\nhttps://example.com/x?token=a.b\n\nIt expires.\n\n"
+        f"-- \n{settings.app.name} sent this email to ada@example.com.\n"
     )
     assert "First &lt;b&gt;line&lt;/b&gt;." in html.get_content()
     assert 'href="https://example.com/x?token=a.b"' in html.get_content()

@@ -5,6 +5,8 @@ from pathlib import Path
 
 STATE = Path(".dev")
 """Folder for the local state of development. Git ignores it."""
+DOCS_URL = STATE / "docs.txt"
+"""File with the URL of the documentation, while `docs serve` runs."""
 
 
 def _exists(module: str) -> bool:

@@ -1,4 +1,3 @@
-import hmac
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -19,7 +18,7 @@ from app.auth.exceptions import (
 )
 from app.auth.passwords import hash_password, require_strong, verify_password
 from app.auth.sessions import SessionService
-from app.auth.tokens import MailToken, Purpose, fingerprint, read_mail_token
+from app.auth.tokens import MailToken, Purpose
 from app.config import Settings
 from app.kit.pagination import Page, PageParams
 from app.kit.problems import Problem
@@ -196,10 +195,12 @@ class UserService:
             InvalidMailToken: The token is invalid.
             RequestValidationError: The password is too weak.
         """
-        claims = self._claims(Purpose.RESET_PASSWORD, token)
-        require_strong(password, claims.email, self.settings.app.name, field="new_password")
+        _, email = await self._redeem(Purpose.RESET_PASSWORD, token)
+        require_strong(password, email, self.settings.app.name, field="new_password")
+        await self.session.commit()
         new_hash = await hash_password(password)
-        user = await self._redeem(claims)
+        # The token may have been used meanwhile.
+        user, _ = await self._redeem(Purpose.RESET_PASSWORD, token)
         # Receiving the email proves that the address works.
         user.email_verified_at = user.email_verified_at or datetime.now(UTC)
         await self._set_password(user, new_hash)
@@ -215,9 +216,8 @@ class UserService:
         Raises:
             InvalidMailToken: The token is invalid, or another account has the address by now.
         """
-        claims = self._claims(Purpose.VERIFY_EMAIL, token)
-        user = await self._redeem(claims)
-        previous, user.email = user.email, claims.email
+        user, email = await self._redeem(Purpose.VERIFY_EMAIL, token)
+        previous, user.email = user.email, email
         user.email_verified_at = datetime.now(UTC)
         try:
             await self.session.flush()
@@ -240,21 +240,14 @@ class UserService:
         await self.session.flush()
         await self.sessions.revoke_all(user.id)
 
-    def _claims(self, purpose: Purpose, token: str) -> MailToken:
-        claims = read_mail_token(purpose, token, self.settings.auth)
-        if claims is None:
+    async def _redeem(self, purpose: Purpose, token: str) -> tuple[models.User, str]:
+        """Return the user of a token from an email, locked, and the address that received it."""
+        found = MailToken.decode(token)
+        # The lock makes the second of two concurrent requests see the change of the first.
+        user = await self.lock(found.user_id)
+        if not (user and user.is_active and found.is_valid(purpose, user, self.settings.auth)):
             raise InvalidMailToken
-        return claims
-
-    async def _redeem(self, claims: MailToken) -> models.User:
-        # The lock makes the second of two concurrent requests see the new fingerprint.
-        user = await self.lock(claims.user_id)
-        if user is None or not user.is_active:
-            raise InvalidMailToken
-        expected = fingerprint(user, self.settings.auth)
-        if not hmac.compare_digest(claims.fingerprint, expected):
-            raise InvalidMailToken
-        return user
+        return user, found.email or user.email
 
     async def _require(self, user_id: UUID, error: type[Problem] = NotAuthenticated) -> models.User:
         """Return a user, locked.

@@ -53,13 +53,13 @@ async def send_email_change(context: JobContext, user_id: UUID, email: str, stat
     if user is None or not user.is_active or await find_user(context, email):
         return
     if hmac.compare_digest(state, fingerprint(user, context.settings.auth)):
-        await deliver(context, mails.verify_email(context.settings, user, email=email), email)
+        await deliver(context, mails.change_email(context.settings, user, email), email)
 
 
 @job(retries=RETRIES)
 async def send_already_registered(context: JobContext, email: str) -> None:
     """Send the response to a registration with the address of an existing account."""
-    await deliver(context, mails.already_registered(context.settings), email)
+    await deliver(context, mails.already_registered(context.settings, email), email)
 
 
 @job(retries=RETRIES)
@@ -73,10 +73,10 @@ async def send_reset(context: JobContext, email: str) -> None:
 @job(retries=RETRIES)
 async def send_password_changed(context: JobContext, email: str) -> None:
     """Notify a user of a changed password."""
-    await deliver(context, mails.password_changed(context.settings), email)
+    await deliver(context, mails.password_changed(context.settings, email), email)
 
 
 @job(retries=RETRIES)
 async def send_email_changed(context: JobContext, previous: str, email: str) -> None:
     """Notify a user of a changed address, at the previous one."""
-    await deliver(context, mails.email_changed(context.settings, email), previous)
+    await deliver(context, mails.email_changed(context.settings, previous, email), previous)

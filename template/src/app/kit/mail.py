@@ -1,4 +1,4 @@
-"""Email: sent by SMTP; in development, logged and stored in a folder."""
+"""Email: sent by SMTP; in development, logged and stored in a folder, which `dev` shows at `/dev/mails`."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -28,15 +28,17 @@ class Mail:
 
     Args:
         subject: Subject line.
-        paragraphs: Text.
+        paragraphs: Text before the button.
         link: URL of the button, if any.
         action: Label of the button.
+        notes: Text after the button: how long the link works, and what to do if it was not requested.
     """
 
     subject: str
     paragraphs: tuple[str, ...]
     link: str | None = None
     action: str | None = None
+    notes: tuple[str, ...] = ()
 
 
 @cache
@@ -60,8 +62,11 @@ def compose(mail: Mail, to: str, settings: Settings, message_id: str) -> EmailMe
     message["Subject"] = mail.subject
     message["Date"] = formatdate()
     message["Message-ID"] = f"<{message_id}@{sender.rsplit('@', 1)[-1]}>"
-    message.set_content(_templates().get_template("mail.txt").render(mail=mail))
-    html = _templates().get_template("mail.html").render(mail=mail)
+    text, html = [
+        _templates().get_template(f"mail.{kind}").render(mail=mail, name=settings.app.name, to=to)
+        for kind in ("txt", "html")
+    ]
+    message.set_content(text)
     message.add_alternative(html, subtype="html")
     return message
 

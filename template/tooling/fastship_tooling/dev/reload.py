@@ -226,6 +226,9 @@ def _create_app() -> Any:
         app = create_app(settings)
     if HAS_DATABASE:
         _add_worker(app, settings)
+    from fastship_tooling.dev.pages.middleware import DevelopmentPages
+
+    app.add_middleware(DevelopmentPages)
     return app
 
 

@@ -10,6 +10,7 @@ import typer
 
 from app.cli.console import console
 from fastship_tooling.ports import require_free_port
+from fastship_tooling.project import DOCS_URL, STATE
 
 app = typer.Typer(help="Write and publish the documentation site.", no_args_is_help=True)
 
@@ -35,7 +36,13 @@ def serve(
     Example: docs serve --port 8001
     """
     require_free_port(host, port)
-    raise typer.Exit(run_python("-m", BUILD, "serve", f"{host}:{port}"))
+    STATE.mkdir(exist_ok=True)
+    DOCS_URL.write_text(f"http://{host}:{port}")
+    try:
+        code = run_python("-m", BUILD, "serve", f"{host}:{port}")
+    finally:
+        DOCS_URL.unlink(missing_ok=True)
+    raise typer.Exit(code)
 
 
 @app.command()
