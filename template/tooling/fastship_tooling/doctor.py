@@ -135,8 +135,10 @@ def check_git() -> Finding:
 
 def check_code() -> Finding:
     """Check that the code uses no part of the project that an update has removed."""
+    from fastship_tooling.errors import require_valid_syntax
     from fastship_tooling.leftovers import describe_leftovers
 
+    require_valid_syntax()
     leftovers = describe_leftovers()
     if leftovers:
         return Finding(leftovers.problem, leftovers.advice)

@@ -9,6 +9,8 @@ import sys
 from pathlib import Path
 
 from fastship_tooling.docs import finish, pages, settings
+from fastship_tooling.errors import reported
+from fastship_tooling.progress import step
 
 # Material for MkDocs reads the same file: python -m mkdocs build --strict --config-file .zensical.yml
 GENERATOR = [sys.executable, "-m", "zensical"]
@@ -25,10 +27,12 @@ def prepare() -> settings.Settings:
 
 def build() -> int:
     """Build the site, and return the exit code of the generator. A broken link is an error."""
-    site = prepare()
+    with step("Writing the generated pages"):
+        site = prepare()
     done = subprocess.run([*GENERATOR, "build", "--clean", "--strict", *CONFIG], check=False)
     if done.returncode == 0:
-        finish.write(site)
+        with step("Adding the search by meaning and the Markdown pages"):
+            finish.write(site)
     return done.returncode
 
 
@@ -47,9 +51,7 @@ def serve(address: str) -> int:
     sources = ["src/app", str(settings.FILE), str(site.docs / "api")]
     built = 0.0
     try:
-        for changes in watch(
-            *sources, rust_timeout=200, yield_on_timeout=True, raise_interrupt=False
-        ):
+        for changes in watch(*sources, rust_timeout=200, yield_on_timeout=True):
             if process.poll() is not None:
                 return process.returncode
             # The code is loaded, so a new process reads the changed code.
@@ -84,4 +86,5 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    with reported():
+        sys.exit(main(sys.argv[1:]))

@@ -10,6 +10,7 @@ import typer
 
 from app.cli.console import console
 from fastship_tooling.ports import require_free_port
+from fastship_tooling.progress import step
 
 app = typer.Typer(help="Write and publish the documentation site.", no_args_is_help=True)
 
@@ -92,6 +93,6 @@ def export(
     # The converters are large and seldom needed, so they have their own dependency group.
     python = ["uv", "run", "--quiet", "--group", "docs", "--group", "export", "python"]
     command = [*python, "-m", "fastship_tooling.docs.export"]
-    with console.status(f"Writing {' and '.join(kinds)} ..."):
+    with step(f"Writing {' and '.join(kinds)}"):
         code = subprocess.run([*command, str(SITE), *kinds], check=False).returncode
     raise typer.Exit(code)
