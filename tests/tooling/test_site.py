@@ -294,6 +294,23 @@ class TestSettings:
         settings.write_derived(site.nav)
         assert settings.DERIVED.stat().st_mtime_ns == written
 
+    def test_url_of_the_running_api(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        (folder / "mkdocs.yml").write_text("site_name: Shop\n")
+        (folder / ".dev").mkdir()
+        monkeypatch.setenv(settings.SERVES, "1")
+
+        assert settings.load().api_url == settings.API_URL
+        settings.RUNNING.write_text("17, http://127.0.0.1:9123")
+        assert settings.load().api_url == "http://127.0.0.1:9123"
+        # A published site does not know it.
+        monkeypatch.delenv(settings.SERVES)
+        assert settings.load().api_url == settings.API_URL
+
+    def test_url_in_the_samples(self) -> None:
+        page = reference.render("http://127.0.0.1:9123")["api/endpoints/index.md"]
+
+        assert "export API=http://127.0.0.1:9123\n" in page
+
 
 class TestBuild:
     def test_broken_link(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

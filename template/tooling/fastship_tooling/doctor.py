@@ -13,7 +13,7 @@ import typer
 
 from app.cli.console import CLIError, console
 from fastship_tooling.dev.env_file import ENV_FILE
-from fastship_tooling.project import HAS_DATABASE, HAS_REDIS, STATE
+from fastship_tooling.project import HAS_DATABASE, HAS_REDIS, RUNNING
 from fastship_tooling.settings import load_settings
 
 
@@ -168,8 +168,7 @@ def check_port() -> Finding:
     try:
         check_port_is_free("127.0.0.1", port)
     except OSError:
-        running = STATE / "dev.txt"
-        if running.exists() and f":{port}" in running.read_text():
+        if RUNNING.exists() and RUNNING.read_text().endswith(f":{port}"):
             return Finding(f"port {port} is used by `dev` of this project")
         fix = f"stop the other process, or use another port: dev --port {port + 1}"
         return Finding(f"port {port} is already in use", fix, required=False)

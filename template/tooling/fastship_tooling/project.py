@@ -5,6 +5,8 @@ from pathlib import Path
 
 STATE = Path(".dev")
 """Folder for the local state of development. Git ignores it."""
+RUNNING = STATE / "dev.txt"
+"""Process and URL of the running `dev`."""
 
 
 def _exists(module: str) -> bool:

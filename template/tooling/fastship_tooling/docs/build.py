@@ -4,6 +4,7 @@ Three plain steps: generate pages, run the generator (Zensical), add files to th
 depends on the generator.
 """
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -14,12 +15,14 @@ from fastship_tooling.progress import step
 
 # Material for MkDocs reads the same file: python -m mkdocs build --strict --config-file .zensical.yml
 GENERATOR = [sys.executable, "-m", "zensical"]
+SUFFIXES = {".py", ".yml", ".md"}
 CONFIG = ["--config-file", str(settings.DERIVED)]
 
 
 def prepare() -> settings.Settings:
     """Write what the generator reads: the generated pages and the settings."""
-    pages.write(settings.load().docs)
+    site = settings.load()
+    pages.write(site.docs, site.api_url)
     site = settings.load()  # the generated pages are part of the navigation
     settings.write_derived(site.nav)
     return site
@@ -44,19 +47,24 @@ def serve(address: str) -> int:
     """
     from watchfiles import watch
 
+    os.environ[settings.SERVES] = "1"
     site = prepare()
     index = site.site / "search.json"
     index.unlink(missing_ok=True)
     process = subprocess.Popen([*GENERATOR, "serve", *CONFIG, "--dev-addr", address])
     sources = ["src/app", str(settings.FILE), str(site.docs / "api")]
-    built = 0.0
+    built, url = 0.0, settings.running_url()
     try:
         for changes in watch(*sources, rust_timeout=200, yield_on_timeout=True):
             if process.poll() is not None:
                 return process.returncode
+            found = settings.running_url()
             # The code is loaded, so a new process reads the changed code.
-            if any(Path(path).suffix in {".py", ".yml", ".md"} for _, path in changes):
+            if found != url or any(Path(path).suffix in SUFFIXES for _, path in changes):
                 _run("prepare")
+            if found != url:  # `dev` was started, or stopped
+                url = found
+                _run("finish")
             if index.exists() and index.stat().st_mtime != built:
                 built = index.stat().st_mtime
                 _run("finish")

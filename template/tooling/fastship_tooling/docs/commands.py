@@ -2,15 +2,17 @@
 
 import subprocess
 import sys
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from app.cli.console import console
+from app.cli.console import CLIError, console
 from fastship_tooling.ports import require_free_port
 from fastship_tooling.progress import step
+from fastship_tooling.settings import default_to_development, load_settings
 
 app = typer.Typer(help="Write and publish the documentation site.", no_args_is_help=True)
 
@@ -36,6 +38,13 @@ def serve(
     Example: docs serve --port 8001
     """
     require_free_port(host, port)
+    origin = f"http://{host}:{port}"
+    default_to_development()
+    with suppress(CLIError):  # the site does not need valid settings
+        if origin not in load_settings().app.cors_origins:
+            console.print(
+                f"To send requests to the API from this site, add {origin} to APP_CORS_ORIGINS in .env."
+            )
     raise typer.Exit(run_python("-m", BUILD, "serve", f"{host}:{port}"))
 
 

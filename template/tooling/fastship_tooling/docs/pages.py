@@ -5,6 +5,7 @@ from pathlib import Path
 
 from fastship_tooling import changelog
 from fastship_tooling.docs import reference
+from fastship_tooling.docs.settings import API_URL
 
 # The theme links other pages to their source, to edit it.
 FRONT_MATTER = "---\ngenerated: true\n---\n\n"
@@ -16,16 +17,17 @@ named by `NAME_FILE`, or `/run/secrets/NAME`. Settings marked with * are require
 """
 
 
-def write(docs: Path) -> list[Path]:
+def write(docs: Path, api_url: str = API_URL) -> list[Path]:
     """Write the generated pages that are missing or outdated.
 
     Args:
         docs: Folder of the pages.
+        api_url: URL of the API.
 
     Returns:
         The pages that have changed.
     """
-    written = reference.render() | {name: render() for name, render in PAGES.items()}
+    written = reference.render(api_url) | {name: render() for name, render in PAGES.items()}
     changed = []
     for name, content in written.items():
         path = docs / name
