@@ -132,7 +132,26 @@ class TestPages:
         assert first.startswith("---\ngenerated: true\n---\n")
 
     def test_changelog(self) -> None:
-        assert pages.PAGES["changelog.md"] is changelog.render
+        assert pages.PAGES["changelog.md"] is pages.changes
+
+    @pytest.mark.parametrize(
+        ("text", "end"),
+        [
+            ("# Changelog\n", "There are no such commits yet.\n"),
+            ("# Changelog\n\n## 1.0.0\n", "such as `feat: add invoices`.\n\n## 1.0.0\n"),
+            ("", ""),
+        ],
+        ids=["no changes", "a release", "no history"],
+    )
+    def test_text_of_the_changelog(
+        self, monkeypatch: pytest.MonkeyPatch, text: str, end: str
+    ) -> None:
+        monkeypatch.setattr(changelog, "render", lambda: text)
+
+        page = pages.changes()
+
+        assert page.endswith(end)
+        assert bool(page) is bool(text)
 
     def test_configuration(self) -> None:
         text = pages.configuration()
@@ -286,6 +305,7 @@ class TestSettings:
 
         assert (site.name, site.description, site.api_url) == ("Shop", "", settings.API_URL)
         derived = settings.DERIVED.read_text()
+        assert derived.index("Domains:") < derived.index("Orders: api/orders.md")
         assert derived.index("Orders: api/orders.md") < derived.index("Python: api/python.md")
         assert derived.count("nav:") == 1
         rest = dedent(text).partition("markdown_extensions:")[2]

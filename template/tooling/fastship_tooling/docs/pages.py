@@ -9,6 +9,9 @@ from fastship_tooling.docs.settings import API_URL
 
 # The theme links other pages to their source, to edit it.
 FRONT_MATTER = "---\ngenerated: true\n---\n\n"
+CHANGELOG_HEAD = """
+Look up what changed in each version. The entries are commit messages such as `feat: add invoices`.
+"""
 SETTINGS_HEAD = """\
 # Configuration
 
@@ -44,6 +47,14 @@ def write(docs: Path, api_url: str = API_URL) -> list[Path]:
         if f"{reference.FOLDER}/{path.name}" not in written:  # its domain was removed
             path.unlink()
     return changed
+
+
+def changes() -> str:
+    """Return the page of the changelog; empty without a git history."""
+    text = changelog.render()
+    head, entries, rest = text.partition("\n## ")
+    note = "" if entries else "\nThere are no such commits yet.\n"
+    return text and f"{head}{CHANGELOG_HEAD}{note}{entries}{rest}"
 
 
 def configuration() -> str:
@@ -88,7 +99,7 @@ def _required_in_production() -> set[str]:
 
 
 PAGES: dict[str, Callable[[], str]] = {
-    "changelog.md": changelog.render,
+    "changelog.md": changes,
     "development/configuration.md": configuration,
 }
 """The generated pages besides the API reference, and the functions that render them."""

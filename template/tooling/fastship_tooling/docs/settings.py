@@ -120,7 +120,8 @@ def add_domains(nav: Nav, docs: Path) -> None:
         if isinstance(section, list) and any(
             path.startswith("api/") for _, path in navigation(section)
         ):
-            section[-1:-1] = [{heading(path): f"api/{path.name}"} for path in found]
+            domains = [{heading(path): f"api/{path.name}"} for path in found]
+            section[-1:-1] = [{"Domains": domains}] if domains else []
             return
 
 
