@@ -13,7 +13,7 @@ import typer
 
 from app.cli.console import CLIError, console
 from fastship_tooling.dev.env_file import ENV_FILE
-from fastship_tooling.project import HAS_DATABASE, HAS_REDIS, RUNNING
+from fastship_tooling.project import HAS_DATABASE, HAS_REDIS, RUNNING, command_line
 from fastship_tooling.settings import load_settings
 
 
@@ -120,7 +120,7 @@ def check_lock() -> Finding:
     if not Path("uv.lock").exists():
         return Finding("uv.lock is missing", "uv lock")
     if first_line("uv", "lock", "--check") is None:
-        return Finding("uv.lock is outdated", "uv run python -m app.cli lock")
+        return Finding("uv.lock is outdated", command_line("lock"))
     return Finding("uv.lock is up to date")
 
 
@@ -178,7 +178,7 @@ def check_port() -> Finding:
 def check_env_file() -> Finding:
     """Check that `.env` exists and that other users cannot read it."""
     if not ENV_FILE.exists():
-        return Finding(f"{ENV_FILE} is missing", "uv run python -m app.cli dev", required=False)
+        return Finding(f"{ENV_FILE} is missing", command_line("dev"), required=False)
     if sys.platform != "win32" and ENV_FILE.stat().st_mode & (stat.S_IRGRP | stat.S_IROTH):
         return Finding(f"other users can read {ENV_FILE}", f"chmod 600 {ENV_FILE}", required=False)
     return Finding(f"{ENV_FILE} exists")

@@ -4,10 +4,12 @@ Both listen on the same socket. The old process stops when the new one is ready.
 its error is shown and the old one keeps serving.
 """
 
+import logging
 import multiprocessing
 import signal
 import socket
 import sys
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from multiprocessing.context import SpawnProcess
@@ -43,6 +45,7 @@ class Application:
     """
 
     def __init__(self, listener: socket.socket) -> None:
+        self.since = time.monotonic()
         self.ready: Event = spawn.Event()
         self.process: SpawnProcess = spawn.Process(target=_serve, args=(listener, self.ready))
         self.process.start()
@@ -97,6 +100,8 @@ def _supervise(start: Callable[[], Application]) -> None:
                 if serving:
                     serving.stop()
                     stopping.append(serving)
+                seconds = time.monotonic() - starting.since
+                console.print(f"Ready in {seconds:.1f} s.", style="green")
                 serving, starting = starting, None
             elif starting and not starting.alive:
                 starting, failed = None, _migrations()
@@ -159,6 +164,8 @@ def _serve(listener: socket.socket, ready: Event) -> None:
     except Exception as error:
         print_error(error)
         sys.exit(1)
+    # uvicorn would log four lines for each change. `_supervise` prints one.
+    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
     config = uvicorn.Config(
         app, log_config=None, access_log=False, timeout_graceful_shutdown=STOP_SECONDS - 1
     )
