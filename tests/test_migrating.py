@@ -59,7 +59,7 @@ class Editor:
 
     def wait_for_starts(self, starts: int) -> None:
         """Wait until the application has started several times."""
-        wait_until(lambda: self.count("Application startup complete") >= starts, "restart")
+        wait_until(lambda: self.count("Ready in ") >= starts, "restart")
 
     def migrations(self) -> list[str]:
         folder = self.project.path / "src/app/migrations/versions"
@@ -164,7 +164,7 @@ def test_no_changes(editor: Editor) -> None:
 def test_requests_during_a_restart(editor: Editor) -> None:
     codes = []
     editor.touch()
-    while editor.count("Application startup complete") < 2:
+    while editor.count("Ready in ") < 2:
         codes.append(editor.client.get(ITEMS).status_code)
     codes += [editor.client.get(ITEMS).status_code for _ in range(20)]
 

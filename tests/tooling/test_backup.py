@@ -1,4 +1,5 @@
 import asyncio
+import errno
 import os
 import shutil
 from collections.abc import Iterator
@@ -7,11 +8,13 @@ from pathlib import Path
 import asyncpg
 import pytest
 from fastship_tooling.database import backup
+from fastship_tooling.deploy import preparation
 from typer.testing import CliRunner
 
 from app import migrations
 from app.cli.main import app
 from tests.databases import execute, temporary_database
+from tests.tooling.fake_docker import FakeDocker
 
 runner = CliRunner()
 
@@ -132,13 +135,67 @@ def test_failed_backup(url: str, file: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert list(file.parent.iterdir()) == []
 
 
-def test_production(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_production(monkeypatch: pytest.MonkeyPatch, docker: FakeDocker) -> None:
     monkeypatch.setenv("DOCKER_HOST", "")
     monkeypatch.setattr(shutil, "which", lambda name: f"/usr/bin/{name}")
+    monkeypatch.setattr("fastship_tooling.docker.Docker", lambda *_: docker)
+    monkeypatch.setattr(preparation, "production", lambda: docker)
+    docker.outputs["ps"] = "id"
 
     with backup.tools(production=True, host="ssh://root@example.com") as tools:
-        assert tools.command[:2] == ["/usr/bin/docker", "compose"]
+        assert tools.command[:1] == ["/usr/bin/docker"]
         assert tools.command[-4:] == ["exec", "--no-TTY", "db", ""]
         assert tools.suffix == ["--username", "migrations", "--dbname", "app"]
         assert tools.name == "the database on ssh://root@example.com"
         assert os.environ["DOCKER_HOST"] == "ssh://root@example.com"
+
+
+def test_production_without_deployment(monkeypatch: pytest.MonkeyPatch, docker: FakeDocker) -> None:
+    monkeypatch.setenv("DOCKER_HOST", "")
+    monkeypatch.setattr("fastship_tooling.docker.Docker", lambda *_: docker)
+    monkeypatch.setattr(preparation, "production", lambda: docker)
+    docker.outputs["ps"] = ""
+
+    result = runner.invoke(app, ["db", "backup", "--production"])
+
+    assert result.exit_code == 1
+    assert "The deployment on this machine has no running service db. Deploy first" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("code", "advice"),
+    [
+        (errno.EROFS, "Read-only file system. Use another folder."),
+        (errno.ENOSPC, "No space left on device. Free some space."),
+    ],
+)
+def test_unwritable_folder(
+    url: str, file: Path, monkeypatch: pytest.MonkeyPatch, code: int, advice: str
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise OSError(code, os.strerror(code), str(file))
+
+    monkeypatch.setattr(backup.Tools, "run", fail)
+
+    result = runner.invoke(app, ["db", "backup", str(file)])
+
+    assert result.exit_code == 1
+    assert result.stderr.splitlines()[-1] == f"{file}: {advice}", result.stderr
+
+
+def test_folder_instead_of_file(folder: Path) -> None:
+    result = runner.invoke(app, ["db", "backup", "."])
+
+    assert result.exit_code == 2
+    assert "is a directory" in result.stderr
+
+
+def test_other_file(url: str, file: Path) -> None:
+    file.parent.mkdir()
+    file.write_text("# README")
+
+    result = runner.invoke(app, ["db", "restore", str(file), "--yes"])
+
+    assert result.exit_code == 1
+    assert "The file is damaged, or `db backup` did not write it. Nothing was" in result.stderr
+    assert count_things(url) == 1000

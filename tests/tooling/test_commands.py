@@ -50,6 +50,14 @@ def test_help(path: tuple[str, ...]) -> None:
     assert f"Example: {' '.join(path)}" in " ".join(result.stdout.split())
 
 
+@pytest.mark.parametrize("path", [(), *COMMANDS], ids=" ".join)
+def test_flags_in_help(path: tuple[str, ...]) -> None:
+    result = runner.invoke(app, [*path, "--help"])
+
+    assert "--help" in result.stdout
+    assert "<bool>" not in result.stdout
+
+
 def test_completion() -> None:
     variable = f"_{SLUG.replace('-', '_').upper()}_COMPLETE"
     script = f"from app.cli.main import app; app(prog_name={SLUG!r})"

@@ -52,7 +52,7 @@ def test_unavailable_database(monkeypatch: pytest.MonkeyPatch, arguments: list[s
 
     assert result.exit_code == 1
     assert result.stderr.startswith("Cannot connect to the database at 127.0.0.1:1/shop: ")
-    assert len(result.stderr.splitlines()) == 1
+    assert result.stderr.splitlines()[1:] == ["Start it, or correct DATABASE_URL."]
     assert "secret-password" not in result.output
 
 

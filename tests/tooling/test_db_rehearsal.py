@@ -100,11 +100,20 @@ class TestDeploy:
 
     def test_no_backup(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(preparation, "backing_services", lambda: ["db"])
+        monkeypatch.setattr(preparation, "require_running", lambda *_: None)
 
         result = runner.invoke(app, ["deploy", "--rehearse"])
 
         assert result.exit_code == 1
         assert "There is no backup yet." in result.stderr
+
+    def test_no_deployment(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(preparation, "backing_services", lambda: ["db"])
+
+        result = runner.invoke(app, ["deploy", "--rehearse"])
+
+        assert result.exit_code == 1
+        assert "has no running service backup. Deploy first" in result.stderr
 
     def test_external_database(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(preparation, "backing_services", lambda: [])

@@ -79,7 +79,7 @@ class TestRollOut:
         docker.containers["blue"] = "running"
         docker.fail(command, STOPPED_ENGINE)
 
-        with pytest.raises(DockerError, match=f"`docker {command} .*\n{STOPPED_ENGINE}"):
+        with pytest.raises(DockerError, match=f"`docker {command}.*\n{STOPPED_ENGINE}"):
             target.roll_out("next", [])
 
         assert steps(docker) == []
@@ -291,7 +291,7 @@ class TestCommand:
         docker.outputs["run"] = "2000000000"
         monkeypatch.setattr("fastship_tooling.docker.Docker", lambda **_: docker)
         monkeypatch.setattr(preparation, "production", lambda **_: docker)
-        monkeypatch.setattr(preparation, "prepare", lambda *_, **__: docker)
+        monkeypatch.setattr(preparation, "prepare", lambda *_, **__: (docker, []))
         monkeypatch.setattr(preparation, "copy_secrets", lambda *_: None)
         monkeypatch.setattr(preparation, "backing_services", lambda: ["cache"])
 

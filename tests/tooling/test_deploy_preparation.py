@@ -71,7 +71,7 @@ class TestPrepare:
     def test_success(self, docker: FakeDocker, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(preparation, "settings_issues", lambda *_: iter(()))
 
-        assert preparation.prepare([], dirty=False, dry_run=False) is docker
+        assert preparation.prepare([], dirty=False, dry_run=False) == (docker, [])
 
     def test_first_deployment(self, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
         with pytest.raises(preparation.NotReady, match="Before you can deploy:\n  DOMAIN: is not"):
@@ -81,10 +81,20 @@ class TestPrepare:
         assert (folder / ENV_FILE).exists()
 
     def test_first_deployment_as_dry_run(self, folder: Path) -> None:
-        with pytest.raises(preparation.NotReady, match="creates it, and lists what to fill in"):
-            preparation.prepare([], dirty=True, dry_run=True)
+        _, missing = preparation.prepare([], dirty=True, dry_run=True)
 
+        assert "DOMAIN: is not set." in missing[0]
+        # `deploy` creates it.
+        assert not [issue for issue in missing if issue.startswith("SECRET_KEY")]
         assert [path.name for path in (folder / "deploy").iterdir()] == ["production.env.example"]
+
+    def test_no_git(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.undo()
+        monkeypatch.setattr("shutil.which", lambda _: None)
+
+        assert list(preparation.tree_issues()) == [
+            "Git is not installed. Install it, or use --dirty."
+        ]
 
     @pytest.mark.parametrize("dirty", [True, False])
     def test_uncommitted_changes(self, dirty: bool, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -70,6 +70,14 @@ class TestPort:
         assert f"127.0.0.1:{used_port}" in message
         assert f"--port {used_port + 1}" in message
 
+    def test_address_of_another_machine(self, capsys: pytest.CaptureFixture[str]) -> None:
+        with pytest.raises(typer.Exit):
+            require_free_port("192.0.2.1", free_port())
+
+        assert capsys.readouterr().err.endswith(
+            "Use an address of this machine: --host 127.0.0.1\n"
+        )
+
 
 class TestDev:
     @pytest.fixture(autouse=True)

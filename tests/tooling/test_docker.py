@@ -54,7 +54,7 @@ def test_failed_output(program: Path) -> None:
     (program / "stderr").write_text("permission denied\n")
     (program / "code").write_text("1")
 
-    with pytest.raises(DockerError, match="`docker ps --all` failed:\npermission denied"):
+    with pytest.raises(DockerError, match="`docker ps` failed:\npermission denied"):
         Docker().output("ps", "--all", "blue")
 
 
@@ -88,8 +88,8 @@ def test_stream(program: Path, capfd: pytest.CaptureFixture[str]) -> None:
 def test_failed_stream(program: Path) -> None:
     (program / "code").write_text("1")
 
-    with pytest.raises(DockerError, match=r"`docker up --build` failed\. See its output above\."):
-        Docker().stream("up", "--build")
+    with pytest.raises(DockerError, match=r"`docker compose up` failed\. See its output above\."):
+        Docker(("compose", "--file", "docker-compose.yml")).stream("up", "--build")
 
 
 def test_dry_run(program: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -111,14 +111,41 @@ def test_reading_in_a_dry_run(program: Path) -> None:
     assert Docker(dry_run=True).output("ps") == "id"
 
 
-def test_stopped_engine(program: Path) -> None:
+@pytest.mark.parametrize(
+    ("host", "error", "message"),
+    [
+        (
+            "",
+            "Cannot connect.",
+            "Docker does not answer: Cannot connect.\nStart Docker and try again.",
+        ),
+        (
+            "ssh://root@example.com:2222",
+            "error during connect: command [ssh] has exited with exit status 255, stderr=ssh: refused",
+            "ssh://root@example.com:2222 does not answer: ssh: refused\nCheck the address. Docker must be "
+            "installed there, and ssh must need no password and no confirmation: "
+            "ssh -p 2222 root@example.com docker version",
+        ),
+        (
+            "example.com",
+            "no such host",
+            "example.com does not answer: no such host\nCheck the address, such as ssh://root@example.com, "
+            "and that Docker is running there.",
+        ),
+    ],
+    ids=["local", "ssh", "no scheme"],
+)
+def test_stopped_engine(
+    program: Path, monkeypatch: pytest.MonkeyPatch, host: str, error: str, message: str
+) -> None:
+    monkeypatch.setenv("DOCKER_HOST", host)
     (program / "code").write_text("1")
-    (program / "stderr").write_text("Cannot connect to the Docker daemon.\n")
+    (program / "stderr").write_text(f"{error}\n")
 
-    with pytest.raises(
-        DockerError, match=r"ssh://host does not answer: Cannot connect to the Docker daemon\.\n"
-    ):
-        require_engine(Docker(), "ssh://host")
+    with pytest.raises(DockerError) as caught:
+        require_engine(Docker())
+
+    assert str(caught.value) == message
 
 
 def test_running_engine(program: Path) -> None:

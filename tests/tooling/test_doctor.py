@@ -143,7 +143,7 @@ class TestServices:
 
         by_another_program = doctor.check_port()
         (folder / ".dev").mkdir()
-        (folder / ".dev/dev.txt").write_text(" (process 1, http://127.0.0.1:8765)")
+        (folder / ".dev/dev.txt").write_text("1, http://127.0.0.1:8765")
         by_dev = doctor.check_port()
 
         assert "--port 8766" in by_another_program.fix

@@ -154,7 +154,7 @@ def downgrade() -> None:
         result = runner.invoke(app, ["feature", "remove", "parcels", "--yes"])
 
         assert result.exit_code == 1
-        assert "There is no domain parcels in " in result.stderr
+        assert "There is no domain parcels in src/app. Domains: items." in result.stderr
 
 
 class TestCheckApplication:

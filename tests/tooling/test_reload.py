@@ -28,6 +28,7 @@ class FakeApplication:
         self.stopped = self.waited = False
         self.ready = self
         self.is_ready = False
+        self.since = 0.0
         self.process = self
         self.exitcode = 1
         FakeApplication.started.append(self)
@@ -72,7 +73,9 @@ def supervise(monkeypatch: pytest.MonkeyPatch, changes: Iterator[set[Change]]) -
 
 
 def test_new_application_is_ready(
-    monkeypatch: pytest.MonkeyPatch, started: list[FakeApplication]
+    monkeypatch: pytest.MonkeyPatch,
+    started: list[FakeApplication],
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     def changes() -> Iterator[set[Change]]:
         started[0].is_ready = True
@@ -87,6 +90,7 @@ def test_new_application_is_ready(
 
     assert started[1].stopped
     assert started[1].waited
+    assert capsys.readouterr().out.count("Ready in ") == 2
 
 
 def test_new_application_fails(

@@ -108,6 +108,19 @@ class TestLoadSettings:
 
         assert "APP_PORT: Input should be a valid integer" in str(caught.value)
         assert "LOG_LEVLE: is not a setting" in str(caught.value)
+        assert str(caught.value).endswith("\nCorrect them in .env, or in the environment.")
+
+    def test_line_without_name(self, env_file: Path) -> None:
+        env_file.write_text("LOG_LEVEL=WARNING\nthree words here\n")
+
+        with pytest.raises(CLIError, match=r"  \.env, line 2: is not NAME=value\.\n"):
+            load_settings()
+
+    def test_other_encoding(self, env_file: Path) -> None:
+        env_file.write_bytes(b"LOG_LEVEL=\xff")
+
+        with pytest.raises(CLIError, match=r"  \.env: cannot be read: it is not UTF-8\.\n"):
+            load_settings()
 
 
 def test_secret_variables() -> None:

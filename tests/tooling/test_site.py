@@ -132,7 +132,26 @@ class TestPages:
         assert first.startswith("---\ngenerated: true\n---\n")
 
     def test_changelog(self) -> None:
-        assert pages.PAGES["changelog.md"] is changelog.render
+        assert pages.PAGES["changelog.md"] is pages.changes
+
+    @pytest.mark.parametrize(
+        ("text", "end"),
+        [
+            ("# Changelog\n", "There are no such commits yet.\n"),
+            ("# Changelog\n\n## 1.0.0\n", "such as `feat: add invoices`.\n\n## 1.0.0\n"),
+            ("", ""),
+        ],
+        ids=["no changes", "a release", "no history"],
+    )
+    def test_text_of_the_changelog(
+        self, monkeypatch: pytest.MonkeyPatch, text: str, end: str
+    ) -> None:
+        monkeypatch.setattr(changelog, "render", lambda: text)
+
+        page = pages.changes()
+
+        assert page.endswith(end)
+        assert bool(page) is bool(text)
 
     def test_configuration(self) -> None:
         text = pages.configuration()
@@ -286,6 +305,7 @@ class TestSettings:
 
         assert (site.name, site.description, site.api_url) == ("Shop", "", settings.API_URL)
         derived = settings.DERIVED.read_text()
+        assert derived.index("Domains:") < derived.index("Orders: api/orders.md")
         assert derived.index("Orders: api/orders.md") < derived.index("Python: api/python.md")
         assert derived.count("nav:") == 1
         rest = dedent(text).partition("markdown_extensions:")[2]
@@ -293,6 +313,23 @@ class TestSettings:
         written = settings.DERIVED.stat().st_mtime_ns
         settings.write_derived(site.nav)
         assert settings.DERIVED.stat().st_mtime_ns == written
+
+    def test_url_of_the_running_api(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        (folder / "mkdocs.yml").write_text("site_name: Shop\n")
+        (folder / ".dev").mkdir()
+        monkeypatch.setenv(settings.SERVES, "1")
+
+        assert settings.load().api_url == settings.API_URL
+        settings.RUNNING.write_text("17, http://127.0.0.1:9123")
+        assert settings.load().api_url == "http://127.0.0.1:9123"
+        # A published site does not know it.
+        monkeypatch.delenv(settings.SERVES)
+        assert settings.load().api_url == settings.API_URL
+
+    def test_url_in_the_samples(self) -> None:
+        page = reference.render("http://127.0.0.1:9123")["api/endpoints/index.md"]
+
+        assert "export API=http://127.0.0.1:9123\n" in page
 
 
 class TestBuild:

@@ -85,7 +85,7 @@ def test_missing_docker(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_down(docker: FakeDocker) -> None:
     runner.invoke(app, ["down"])
 
-    assert docker.commands == [("down",)]
+    assert docker.commands[-1] == ("down",)
 
 
 def test_down_with_volumes(docker: FakeDocker) -> None:
@@ -94,10 +94,20 @@ def test_down_with_volumes(docker: FakeDocker) -> None:
     runner.invoke(app, ["down", "--volumes", "--yes"])
 
     assert declined.exit_code == 1
-    assert docker.commands == [("down", "--volumes")]
+    assert docker.commands[-1] == ("down", "--volumes")
 
 
 def test_logs(docker: FakeDocker) -> None:
     runner.invoke(app, ["logs", "app", "--follow", "--tail", "5"])
 
-    assert docker.commands == [("logs", "--tail", "5", "--follow", "app")]
+    assert docker.commands[-1] == ("logs", "--tail", "5", "--follow", "app")
+
+
+@pytest.mark.parametrize("command", ["up", "down", "logs"])
+def test_engine_that_does_not_run(docker: FakeDocker, command: str) -> None:
+    docker.fail("version", "Cannot connect to the Docker daemon.")
+
+    result = runner.invoke(app, [command])
+
+    assert result.exit_code == 1
+    assert result.stderr.splitlines()[-1] == "Start Docker and try again."

@@ -1,4 +1,5 @@
 import asyncio
+import socket
 
 import pytest
 from typer.testing import CliRunner
@@ -7,7 +8,7 @@ from app import migrations
 from app.cli import db
 from app.cli.console import CLIError
 from app.cli.main import app
-from app.config import Settings
+from app.config import SLUG, Settings
 from tests.databases import execute
 
 runner = CliRunner()
@@ -28,8 +29,40 @@ def test_unavailable_database(monkeypatch: pytest.MonkeyPatch, command: list[str
 
     assert result.exit_code == 1
     assert result.stderr.startswith("Cannot connect to the database at 127.0.0.1:1/shop: ")
-    assert len(result.stderr.splitlines()) == 1
+    assert result.stderr.splitlines()[1:] == ["Start it, or correct DATABASE_URL."]
     assert "secret-password" not in result.output
+
+
+def test_missing_database(monkeypatch: pytest.MonkeyPatch, empty_database_url: str) -> None:
+    server = empty_database_url.rpartition("/")[0]
+    monkeypatch.setenv("DATABASE_URL", f"{server}/missing")
+
+    result = runner.invoke(app, ["db", "upgrade"])
+
+    assert result.exit_code == 1
+    assert 'database "missing" does not exist.\nCreate it, or correct its name' in result.stderr
+
+
+def test_server_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.cli.db.CONNECT_SECONDS", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        monkeypatch.setenv("DATABASE_URL", f"postgresql://app@127.0.0.1:{port}/shop")
+
+        result = runner.invoke(app, ["db", "upgrade"])
+
+    assert result.exit_code == 1
+    assert ": it did not answer within 0.2 seconds.\nStart it, or correct" in result.stderr
+
+
+def test_database_without_tables(monkeypatch: pytest.MonkeyPatch, empty_database_url: str) -> None:
+    monkeypatch.setenv("DATABASE_URL", empty_database_url)
+
+    result = runner.invoke(app, ["jobs", "list"])
+
+    assert result.exit_code == 1
+    assert result.stderr.startswith("The database lacks migrations (relation ")
+    assert result.stderr.endswith(f"Apply them:\n{SLUG} db upgrade\n")
 
 
 def test_upgrade(monkeypatch: pytest.MonkeyPatch, empty_database_url: str) -> None:

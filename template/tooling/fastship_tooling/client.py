@@ -6,6 +6,7 @@ import typer
 
 from app.cli.console import console, errors, fail
 from fastship_tooling import openapi
+from fastship_tooling.progress import step
 
 app = typer.Typer(help="Generate typed clients.", no_args_is_help=True)
 
@@ -37,7 +38,7 @@ def generate(
     failed = []
     for language in wanted:
         try:
-            with console.status(f"Generating the {language} client ..."):
+            with step(f"Generating the {language} client"):
                 unchanged = generate_client(language, check=check)
         except ClientError as error:
             failed.append(language)

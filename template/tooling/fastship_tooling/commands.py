@@ -13,6 +13,7 @@ from fastship_tooling import (
 )
 from fastship_tooling.deploy import command as deploy
 from fastship_tooling.dev import command as dev
+from fastship_tooling.errors import DevelopmentGroup
 from fastship_tooling.feature import commands as feature
 from fastship_tooling.project import HAS_AUTH, HAS_DATABASE, HAS_DOCS
 from fastship_tooling.settings import default_to_development
@@ -27,6 +28,7 @@ def add_commands(app: typer.Typer) -> None:
     Args:
         app: The command line of the application.
     """
+    app.info.cls = DevelopmentGroup
     app.command(rich_help_panel=DEVELOP)(dev.dev)
     app.command("test", context_settings=checks.PASS_ON, rich_help_panel=DEVELOP)(checks.run_tests)
     app.command(rich_help_panel=DEVELOP)(checks.lint)

@@ -60,7 +60,7 @@ class Docker:
         """
         done = self._run(arguments)
         if done.returncode:
-            raise _failure(arguments, done.stderr)
+            raise self._failure(arguments, done.stderr)
         return done.stdout.decode(errors="replace").strip()
 
     def stream(self, *arguments: str) -> None:
@@ -72,7 +72,7 @@ class Docker:
         if self._printed(arguments):
             return
         if self._run(arguments, stdout=None, stderr=None).returncode:
-            raise DockerError(f"`docker {' '.join(arguments[:2])}` failed. See its output above.")
+            raise DockerError(f"`{self._name(arguments)}` failed. See its output above.")
 
     def run(self, *arguments: str, stdin: bytes = b"") -> None:
         """Run a command without showing its output.
@@ -88,7 +88,16 @@ class Docker:
             return
         done = self._run(arguments, stderr=subprocess.STDOUT, stdin=stdin)
         if done.returncode:
-            raise _failure(arguments, done.stdout)
+            raise self._failure(arguments, done.stdout)
+
+    def _name(self, arguments: tuple[str, ...]) -> str:
+        """Return a command without options: `docker compose logs`."""
+        words = ("docker", *self.options[:1], *arguments[:2])
+        return " ".join(word for word in words if not word.startswith("-"))
+
+    def _failure(self, arguments: tuple[str, ...], output: bytes) -> DockerError:
+        lines = output.decode(errors="replace").strip().splitlines()[-LAST_LINES:]
+        return DockerError("\n".join([f"`{self._name(arguments)}` failed:", *lines]))
 
     def _printed(self, arguments: tuple[str, ...]) -> bool:
         if self.dry_run:
@@ -114,29 +123,46 @@ class Docker:
         )
 
 
-def _failure(arguments: tuple[str, ...], output: bytes) -> DockerError:
-    lines = output.decode(errors="replace").strip().splitlines()[-LAST_LINES:]
-    return DockerError("\n".join([f"`docker {' '.join(arguments[:2])}` failed:", *lines]))
-
-
-def require_engine(docker: Docker, name: str = "Docker", minimum: int = 0) -> None:
-    """Check that the Docker engine is running.
+def require_engine(docker: Docker, minimum: int = 0) -> None:
+    """Check that the Docker engine is running: that of DOCKER_HOST, or the one of this machine.
 
     Args:
         docker: The docker CLI.
-        name: Name of the engine in the error message.
         minimum: Major version that is required.
 
     Raises:
         DockerError: It does not answer, or it is too old.
     """
+    host = os.environ.get("DOCKER_HOST", "")
+    name = host or "Docker"
     running, output = docker.try_run("version", "--format", "{{.Server.Version}}")
     if not running:
-        reason = (output.splitlines() or ["no output"])[-1]
-        raise DockerError(f"{name} does not answer: {reason}\nStart it and try again.")
+        # Docker puts its whole command line before the error of ssh.
+        reason = (output.splitlines() or ["no output"])[-1].rpartition("stderr=")[2]
+        raise DockerError(f"{name} does not answer: {reason}\n{_advice(host)}")
     version = re.search(r"^(\d+)\.\S+$", output, re.MULTILINE)
     if version and int(version[1]) < minimum:
         raise DockerError(
             f"{name} has version {version[0]} of the Docker engine, but {minimum} or newer is "
             "required. Upgrade it: https://docs.docker.com/engine/install/"
         )
+
+
+def _advice(host: str) -> str:
+    """Return what to do if an engine does not answer.
+
+    Args:
+        host: DOCKER_HOST, or empty.
+    """
+    scheme, _, address = host.partition("://")
+    if not host:
+        return "Start Docker and try again."
+    if scheme != "ssh":
+        return (
+            "Check the address, such as ssh://root@example.com, and that Docker is running there."
+        )
+    target, _, port = address.rpartition(":") if ":" in address else (address, "", "22")
+    return (
+        "Check the address. Docker must be installed there, and ssh must need no password and no "
+        f"confirmation: ssh -p {port} {target} docker version"
+    )

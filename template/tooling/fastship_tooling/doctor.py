@@ -13,7 +13,7 @@ import typer
 
 from app.cli.console import CLIError, console
 from fastship_tooling.dev.env_file import ENV_FILE
-from fastship_tooling.project import HAS_DATABASE, HAS_REDIS, STATE
+from fastship_tooling.project import HAS_DATABASE, HAS_REDIS, RUNNING, command_line
 from fastship_tooling.settings import load_settings
 
 
@@ -120,7 +120,7 @@ def check_lock() -> Finding:
     if not Path("uv.lock").exists():
         return Finding("uv.lock is missing", "uv lock")
     if first_line("uv", "lock", "--check") is None:
-        return Finding("uv.lock is outdated", "uv run python -m app.cli lock")
+        return Finding("uv.lock is outdated", command_line("lock"))
     return Finding("uv.lock is up to date")
 
 
@@ -135,8 +135,10 @@ def check_git() -> Finding:
 
 def check_code() -> Finding:
     """Check that the code uses no part of the project that an update has removed."""
+    from fastship_tooling.errors import require_valid_syntax
     from fastship_tooling.leftovers import describe_leftovers
 
+    require_valid_syntax()
     leftovers = describe_leftovers()
     if leftovers:
         return Finding(leftovers.problem, leftovers.advice)
@@ -166,8 +168,7 @@ def check_port() -> Finding:
     try:
         check_port_is_free("127.0.0.1", port)
     except OSError:
-        running = STATE / "dev.txt"
-        if running.exists() and f":{port}" in running.read_text():
+        if RUNNING.exists() and RUNNING.read_text().endswith(f":{port}"):
             return Finding(f"port {port} is used by `dev` of this project")
         fix = f"stop the other process, or use another port: dev --port {port + 1}"
         return Finding(f"port {port} is already in use", fix, required=False)
@@ -177,7 +178,7 @@ def check_port() -> Finding:
 def check_env_file() -> Finding:
     """Check that `.env` exists and that other users cannot read it."""
     if not ENV_FILE.exists():
-        return Finding(f"{ENV_FILE} is missing", "uv run python -m app.cli dev", required=False)
+        return Finding(f"{ENV_FILE} is missing", command_line("dev"), required=False)
     if sys.platform != "win32" and ENV_FILE.stat().st_mode & (stat.S_IRGRP | stat.S_IROTH):
         return Finding(f"other users can read {ENV_FILE}", f"chmod 600 {ENV_FILE}", required=False)
     return Finding(f"{ENV_FILE} exists")

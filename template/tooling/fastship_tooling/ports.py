@@ -1,9 +1,15 @@
 """Ports of this machine."""
 
+import errno
 import socket
 import sys
 
 from app.cli.console import fail
+
+ADVICE = {
+    errno.EADDRINUSE: "Stop the other process, or use another port: --port {}",
+    errno.EACCES: "Use a port above 1023: --port 8000",
+}
 
 
 def check_port_is_free(host: str, port: int) -> None:
@@ -29,7 +35,5 @@ def require_free_port(host: str, port: int) -> None:
     try:
         check_port_is_free(host, port)
     except OSError as error:
-        fail(
-            f"Cannot listen on {host}:{port}: {error.strerror}. "
-            f"Stop the other process, or use another port: --port {port + 1}"
-        )
+        advice = ADVICE.get(error.errno or 0, "Use an address of this machine: --host 127.0.0.1")
+        fail(f"Cannot listen on {host}:{port}: {error.strerror}. {advice.format(port + 1)}")

@@ -7,6 +7,8 @@ STATE = Path(".dev")
 """Folder for the local state of development. Git ignores it."""
 DOCS_URL = STATE / "docs.txt"
 """File with the URL of the documentation, while `docs serve` runs."""
+RUNNING = STATE / "dev.txt"
+"""Process and URL of the running `dev`."""
 
 
 def _exists(module: str) -> bool:

@@ -1,6 +1,8 @@
 """The settings of the project: misspelled names, and secrets."""
 
 import difflib
+import io
+import logging
 import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -28,7 +30,9 @@ def load_settings() -> "Settings":
     except SettingsError as error:
         issues += error.issues
     if issues:
-        raise CLIError(str(SettingsError(issues)))
+        raise CLIError(
+            f"{SettingsError(issues)}\nCorrect them in {ENV_FILE}, or in the environment."
+        )
     return settings
 
 
@@ -47,14 +51,25 @@ def typos() -> "Iterator[SettingsIssue]":
     Other programs read the file too: a name that resembles no setting is ignored.
     """
     from dotenv import dotenv_values
+    from dotenv.parser import parse_stream
 
     from app.config import Settings
     from app.kit.settings import SettingsIssue
 
+    try:
+        text = ENV_FILE.read_text("utf-8") if ENV_FILE.exists() else ""
+    except (OSError, UnicodeDecodeError):
+        return  # an issue of the settings
+    # It would log each line that it cannot read.
+    logging.getLogger("dotenv").setLevel(logging.ERROR)
+    for binding in parse_stream(io.StringIO(text)):
+        if binding.error:
+            number = binding.original.line
+            yield SettingsIssue(f"{ENV_FILE}, line {number}", "is not NAME=value.")
     groups = Settings.groups().values()
     known = [variable for group in groups for variable in group.variables().values()]
     prefixes = tuple(str(group.model_config["env_prefix"]) for group in groups)
-    for name in map(str.upper, dotenv_values(ENV_FILE)):
+    for name in map(str.upper, dotenv_values(stream=io.StringIO(text))):
         if name.removesuffix("_FILE") in known:
             continue
         if similar := difflib.get_close_matches(name, known, n=1, cutoff=0.8):

@@ -72,6 +72,7 @@ def down(
     """
     if volumes:
         confirm("Delete all data of the stack?", yes=yes)
+    require_engine(Docker())
     stack().stream("down", *(["--volumes"] if volumes else []))
 
 
@@ -84,5 +85,6 @@ def logs(
 
     Example: logs app --follow
     """
+    require_engine(Docker())
     options = ["--tail", str(tail), *(["--follow"] if follow else [])]
     stack().stream("logs", *options, *(services or []))

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 # The root of a checkout. In an image, the package is installed elsewhere.
 ROOT = Path(__file__).parents[3]
 
+HELP_NAMES = ["-h", "--help"]
 # Output for a program is not cut to the width of a screen.
 console = Console(highlight=False, width=None if sys.stdout.isatty() else 10_000)
 errors = Console(stderr=True, highlight=False)
@@ -28,12 +29,36 @@ class CLIError(Exception):
 class CommandGroup(TyperGroup):
     """A group of commands that prints a `CLIError` without a traceback."""
 
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        for command in self.commands.values():
+            hide_flag_types(command)
+
+    def get_params(self, ctx: Any) -> Any:
+        """Return the options. Typer adds those for completion after this group was created."""
+        return without_flag_types(super().get_params(ctx))
+
     def invoke(self, ctx: Any) -> Any:
         """Run a command."""
         try:
             return super().invoke(ctx)
         except CLIError as error:
             fail(str(error))
+
+
+def without_flag_types(options: Any) -> Any:
+    """Remove `<bool>` from flags, and return all options."""
+    for option in options:
+        if getattr(option, "is_flag", False):
+            option.metavar = ""
+    return options
+
+
+def hide_flag_types(command: Any) -> None:
+    """Remove `<bool>` from the flags in the help of a command and of its subcommands."""
+    without_flag_types(command.get_params(typer.Context(command, help_option_names=HELP_NAMES)))
+    for subcommand in getattr(command, "commands", {}).values():
+        hide_flag_types(subcommand)
 
 
 def fail(message: str) -> NoReturn:
@@ -66,7 +91,7 @@ def load_settings() -> "Settings":
     try:
         return Settings.load()
     except SettingsError as error:
-        hint = ""
+        hint = "\nCorrect them in the environment, or in .env."
         if not ENV_FILE.exists() and Path(".env.example").exists():
             hint = (
                 "\nWithout a .env file, the rules of production apply. "

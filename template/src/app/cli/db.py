@@ -1,6 +1,7 @@
 """`db`: the database, for commands that need it, and `db upgrade`."""
 
 import logging
+import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from importlib.metadata import entry_points
@@ -18,6 +19,15 @@ if TYPE_CHECKING:
     from app.config import Settings
 
 VERSIONS = "src/app/migrations/versions"
+CONNECT_SECONDS = 5
+CONNECTION_ADVICE = {
+    "28P01": "Correct the password in DATABASE_URL.",
+    "28000": "Correct the user in DATABASE_URL.",
+    "3D000": "Create it, or correct its name in DATABASE_URL.",
+}
+"""Advice by SQLSTATE, for errors of a server that does answer."""
+UNDEFINED = {"42P01", "42703"}
+"""SQLSTATE of a table or a column that does not exist."""
 
 app = typer.Typer(help="Manage the database and its migrations.", no_args_is_help=True)
 
@@ -29,8 +39,26 @@ def database_url() -> Iterator[str]:
     Without `DATABASE_URL`, the package in `tooling/` runs a development database.
 
     Raises:
-        CLIError: There is no database, or it does not accept connections.
+        CLIError: There is no database, it does not accept connections, or it lacks migrations.
     """
+    from sqlalchemy.exc import DBAPIError
+
+    try:
+        with _configured_database() as url:
+            yield url
+    except DBAPIError as error:
+        if getattr(error.orig, "sqlstate", None) not in UNDEFINED:
+            raise
+        from app import migrations
+        from app.config import SLUG
+
+        raise CLIError(
+            f"The database lacks migrations ({migrations.reason(error)}). Apply them:\n{SLUG} db upgrade"
+        ) from error
+
+
+@contextmanager
+def _configured_database() -> Iterator[str]:
     settings = load_settings()
     if settings.database.url is None:
         for plugin in entry_points(group="app.development_database"):
@@ -87,17 +115,27 @@ def require_connection(url: str) -> None:
     from sqlalchemy.pool import NullPool
 
     async def connect() -> None:
-        engine = create_async_engine(url, poolclass=NullPool, connect_args={"timeout": 5})
+        engine = create_async_engine(
+            url, poolclass=NullPool, connect_args={"timeout": CONNECT_SECONDS}
+        )
         async with engine.connect():
             pass
 
     try:
         asyncio.run(connect())
     except (OSError, SQLAlchemyError, PostgresError, InterfaceError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        cause = getattr(error, "orig", None) or error
+        reason = str(cause).partition(">: ")[2] or str(cause)
+        if isinstance(cause, TimeoutError):
+            reason = f"it did not answer within {CONNECT_SECONDS} seconds"
+        elif isinstance(cause, OSError) and cause.strerror:
+            reason = cause.strerror
+        advice = CONNECTION_ADVICE.get(
+            getattr(cause, "sqlstate", ""), "Start it, or correct DATABASE_URL."
+        )
         raise CLIError(
-            f"Cannot connect to the database at {without_credentials(url)}: {reason}. "
-            "Start it, or correct DATABASE_URL."
+            f"Cannot connect to the database at {without_credentials(url)}: "
+            f"{reason.splitlines()[0]}.\n{advice}"
         ) from error
 
 
@@ -107,13 +145,13 @@ def require_current_schema(settings: "Settings") -> None:
     Raises:
         CLIError: It is unavailable, or migrations are missing.
     """
+    # Alembic logs its implementation on INFO, first when it is imported.
+    logging.getLogger("alembic").setLevel(logging.WARNING)
     from app import migrations
     from app.config import SLUG
 
     url = require_url(settings)
     require_connection(url)
-    # Alembic logs its implementation on INFO.
-    logging.getLogger("alembic").setLevel(logging.WARNING)
     if migrations.is_behind(url):
         raise CLIError(f"Migrations are missing. Apply them:\n{SLUG} db upgrade")
 
@@ -249,7 +287,11 @@ def upgrade(
     from app import migrations
 
     with database_url() as url, migration_errors():
-        plan(url, revision)
+        start = time.monotonic()
+        if pending := [Path(script.path).name for script in plan(url, revision)]:
+            console.print(f"Applying {', '.join(pending)} ...", markup=False, soft_wrap=True)
         migrations.upgrade(url, revision)
+        if pending:
+            console.print(f"Done in {time.monotonic() - start:.1f} s.")
         current = " and ".join(migrations.current(url)) or "base"
     console.print(f"The database is at revision {current}.")

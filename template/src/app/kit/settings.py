@@ -115,7 +115,11 @@ class BaseAppSettings(BaseModel):
             SettingsError: A value is invalid, or a value that production requires is missing.
         """
         environ = os.environ if environ is None else environ
-        from_file = dotenv_values(env_file) if env_file else {}
+        try:
+            from_file = dotenv_values(env_file) if env_file else {}
+        except (OSError, UnicodeDecodeError) as error:
+            advice = f"cannot be read: {getattr(error, 'strerror', 'it is not UTF-8')}."
+            raise SettingsError([SettingsIssue(str(env_file), advice)]) from error
         given: dict[str, str] = {}
         for source in (from_file, environ):
             given |= {name.upper(): value for name, value in source.items() if value}

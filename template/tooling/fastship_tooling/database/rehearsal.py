@@ -15,6 +15,7 @@ from app.cli.console import CLIError, console
 from app.cli.db import migration_errors, plan
 from fastship_tooling.database import backup, postgres
 from fastship_tooling.docker import Docker
+from fastship_tooling.progress import step
 from fastship_tooling.schema_sync.history import scratch_database
 
 LATEST = "ls /backups/*.dump | tail -n 1"
@@ -62,7 +63,7 @@ def rehearse(containers: Docker) -> None:
     inside = containers.command("exec", "--no-TTY", "backup", "")
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "latest.dump")
-        with file.open("wb") as target, console.status(f"Reading {latest} ..."):
+        with file.open("wb") as target, step(f"Reading {latest}"):
             backup.Tools(inside, [], {}, "the server").run("cat", latest, target=target)
         console.print(f"Backup: {latest}", markup=False)
         report(file)

@@ -1,11 +1,13 @@
 """The command `deploy`."""
 
 import os
+from contextlib import nullcontext
 from typing import Annotated
 
 import typer
 
 from app.cli.console import console, fail
+from fastship_tooling.progress import step
 from fastship_tooling.project import HAS_DATABASE
 
 
@@ -56,7 +58,8 @@ def deploy(
     if host:
         os.environ["DOCKER_HOST"] = host
     engine = Docker(dry_run=dry_run)
-    require_engine(engine, host or "Docker", preparation.MIN_ENGINE)
+    with step(f"Connecting to {host}") if host else nullcontext():
+        require_engine(engine, preparation.MIN_ENGINE)
     if rollback:
         if swarm:
             cluster.roll_back(engine)
@@ -70,11 +73,12 @@ def deploy(
             fail("--rehearse requires the database and the backups that `deploy` runs on a server.")
         from fastship_tooling.database import rehearsal
 
+        preparation.require_running(preparation.production(), "backup")
         rehearsal.rehearse(preparation.production())
         return
-    containers = preparation.prepare(services, dirty=dirty, dry_run=dry_run)
+    containers, issues = preparation.prepare(services, dirty=dirty, dry_run=dry_run)
     built = image.build(engine)
-    with server.step("Copying the secrets"):
+    with step("Copying the secrets"):
         preparation.copy_secrets(engine, built, services)
     if swarm:
         cluster.roll_out(engine, built, registry)
@@ -83,3 +87,4 @@ def deploy(
         image.remove_unused(engine)
     message = "Dry run: nothing was changed." if dry_run else "The new version is serving."
     console.print(message, style="green")
+    preparation.require_ready(issues)

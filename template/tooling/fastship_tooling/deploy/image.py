@@ -1,8 +1,9 @@
 """The image of a new version."""
 
 from app.config import SLUG
-from fastship_tooling.deploy.server import DeployError, step
+from fastship_tooling.deploy.server import DeployError
 from fastship_tooling.docker import Docker, DockerError
+from fastship_tooling.progress import step
 from fastship_tooling.version import current_version
 
 NEXT = f"{SLUG}:next"

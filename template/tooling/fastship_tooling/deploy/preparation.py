@@ -2,7 +2,9 @@
 
 import io
 import json
+import os
 import secrets
+import shutil
 import subprocess
 import tarfile
 from collections.abc import Iterator
@@ -48,36 +50,48 @@ def production(*, dry_run: bool = False) -> Docker:
     Args:
         dry_run: Print the commands that would change something, and do not run them.
     """
-    files = ("--project-directory", ".", "--env-file", str(ENV_FILE), "--file", COMPOSE_FILE)
-    return Docker(("compose", *files), dry_run=dry_run)
+    env_file = ENV_FILE if ENV_FILE.exists() else EXAMPLE  # `deploy` copies it
+    files = ("--project-directory", ".", "--env-file", str(env_file), "--file", COMPOSE_FILE)
+    return Docker(("compose", *files), {"ENV_FILE": str(env_file)}, dry_run)
 
 
-def prepare(services: list[str], *, dirty: bool, dry_run: bool) -> Docker:
+def prepare(services: list[str], *, dirty: bool, dry_run: bool) -> tuple[Docker, list[str]]:
     """Check that everything is ready for a deployment, and create missing files.
 
     Args:
         services: Services to run next to the application.
         dirty: Allow uncommitted changes.
-        dry_run: Create nothing; for the returned docker CLI.
+        dry_run: Create nothing, and return what is missing instead of an error.
 
     Returns:
-        The docker CLI for the production containers.
+        The docker CLI for the production containers, and what is missing.
 
     Raises:
         NotReady: Something is missing.
     """
-    if dry_run and not ENV_FILE.exists():
-        raise NotReady(f"There is no {ENV_FILE}. `deploy` creates it, and lists what to fill in.")
     created = [] if dry_run else create_files(services)
     containers = production(dry_run=dry_run)
     issues = [*lock_issues(), *settings_issues(containers, services)]
     if not dirty:
         issues += tree_issues()
+    if issues and created:
+        console.print(f"Created {', '.join(created)}.")
+    if not dry_run:
+        require_ready(issues)
+    return containers, issues
+
+
+def require_ready(issues: list[str]) -> None:
+    """Refuse to deploy while something is missing.
+
+    Args:
+        issues: What is missing.
+
+    Raises:
+        NotReady: There is an issue.
+    """
     if issues:
-        if created:
-            console.print(f"Created {', '.join(created)}.")
         raise NotReady("\n".join(["Before you can deploy:", *(f"  {issue}" for issue in issues)]))
-    return containers
 
 
 def create_files(services: list[str]) -> list[str]:
@@ -108,9 +122,30 @@ def create_files(services: list[str]) -> list[str]:
     return created
 
 
+def require_running(containers: Docker, service: str) -> None:
+    """Check that a service of the deployment is running.
+
+    Args:
+        containers: The docker CLI for the production containers.
+        service: Name of the service.
+
+    Raises:
+        NotReady: It is not running.
+    """
+    if not containers.output("ps", "--quiet", "--status", "running", service):
+        where = os.environ.get("DOCKER_HOST") or "this machine"
+        raise NotReady(
+            f"The deployment on {where} has no running service {service}. "
+            f"Deploy first, or pass its --host: {command_line('deploy --host ssh://root@example.com')}"
+        )
+
+
 def tree_issues() -> Iterator[str]:
     """Yield the reasons why the deployed code could not be identified later."""
     status = ["git", "status", "--porcelain"]
+    if shutil.which("git") is None:
+        yield "Git is not installed. Install it, or use --dirty."
+        return
     done = subprocess.run(status, check=False, capture_output=True, text=True)
     if done.returncode:
         yield f"Git cannot read this folder ({done.stderr.strip()}). Run git init and commit, or use --dirty."
@@ -147,7 +182,9 @@ def settings_issues(containers: Docker, services: list[str]) -> Iterator[str]:
     except SettingsError as error:
         for variable, advice in error.issues:
             secret = variable in secret_variables()
-            if variable != "APP_TRUSTED_HOSTS":  # the same as DOMAIN
+            # The first is the same as DOMAIN, and `deploy` creates the file of the second.
+            created = variable == "SECRET_KEY" and not (SECRETS / variable).exists()
+            if variable != "APP_TRUSTED_HOSTS" and not created:
                 place = f"as the file {SECRETS / variable}" if secret else str(ENV_FILE)
                 yield f"{variable}: {advice} ({place})"
 

@@ -1,14 +1,13 @@
 """One server: two versions of the application, blue and green, behind a proxy."""
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
-from app.cli.console import CLIError, console
+from app.cli.console import CLIError
 from app.config import SLUG
 from fastship_tooling.deploy import preparation
 from fastship_tooling.docker import LAST_LINES, Docker, DockerError
+from fastship_tooling.progress import step
 from fastship_tooling.project import HAS_DATABASE
 
 COLORS = ("blue", "green")
@@ -23,19 +22,6 @@ STILL_SERVING = "The previous version is still serving."
 
 class DeployError(CLIError):
     """The new version is not serving."""
-
-
-@contextmanager
-def step(name: str) -> Iterator[None]:
-    """Print the name and the duration of a step.
-
-    Args:
-        name: Name of the step.
-    """
-    start = time.monotonic()
-    with console.status(f"{name} ..."):
-        yield
-    console.print(f"{name}: {time.monotonic() - start:.1f} s", markup=False)
 
 
 def migrate(docker: Docker, *once: str) -> None:

@@ -8,8 +8,9 @@ from dotenv import dotenv_values
 
 from app.config import SLUG
 from fastship_tooling.deploy.preparation import ENV_FILE, SECRETS, VOLUME
-from fastship_tooling.deploy.server import DeployError, migrate, step
+from fastship_tooling.deploy.server import DeployError, migrate
 from fastship_tooling.docker import LAST_LINES, Docker
+from fastship_tooling.progress import step
 from fastship_tooling.project import HAS_DATABASE, STATE
 
 STACK_FILES = [Path(__file__).with_name("swarm.yml")]

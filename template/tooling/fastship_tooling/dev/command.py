@@ -13,7 +13,7 @@ import typer
 from app.cli.console import console, fail
 from fastship_tooling.dev.env_file import ensure_env_file
 from fastship_tooling.ports import require_free_port
-from fastship_tooling.project import HAS_DATABASE, STATE
+from fastship_tooling.project import HAS_DATABASE, RUNNING, STATE
 from fastship_tooling.settings import load_settings
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -76,18 +76,17 @@ def single_instance(url: str) -> Iterator[None]:
     from filelock import FileLock, Timeout
 
     STATE.mkdir(exist_ok=True)
-    running = STATE / "dev.txt"
     lock = FileLock(STATE / "dev.lock", blocking=False)
     try:
         lock.acquire()
     except Timeout:
-        other = running.read_text() if running.exists() else ""
+        other = f" (process {RUNNING.read_text()})" if RUNNING.exists() else ""
         fail(f"dev is already running in this folder{other}. Stop it first, with Ctrl-C.")
     try:
-        running.write_text(f" (process {os.getpid()}, {url})")
+        RUNNING.write_text(f"{os.getpid()}, {url}")
         yield
     finally:
-        running.unlink(missing_ok=True)
+        RUNNING.unlink(missing_ok=True)
         lock.release()
 
 

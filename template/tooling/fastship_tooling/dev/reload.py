@@ -4,11 +4,13 @@ Both listen on the same socket. The old process stops when the new one is ready.
 its error is shown and the old one keeps serving.
 """
 
+import logging
 import multiprocessing
 import os
 import signal
 import socket
 import sys
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from multiprocessing import forkserver
@@ -73,6 +75,7 @@ class Application:
     """
 
     def __init__(self, listener: socket.socket) -> None:
+        self.since = time.monotonic()
         self.ready: Event = processes.Event()
         # The copied process has the environment of an earlier time.
         arguments = (listener, self.ready, dict(os.environ))
@@ -136,6 +139,8 @@ def _supervise(start: Callable[[], Application]) -> None:
                 if serving:
                     serving.stop()
                     stopping.append(serving)
+                seconds = time.monotonic() - starting.since
+                console.print(f"Ready in {seconds:.1f} s.", style="green")
                 serving, starting = starting, None
             elif starting and not starting.alive:
                 starting, failed = None, _migrations()
@@ -199,6 +204,8 @@ def _serve(listener: socket.socket, ready: Event, environment: dict[str, str]) -
     except Exception as error:
         print_error(error)
         sys.exit(1)
+    # uvicorn would log four lines for each change. `_supervise` prints one.
+    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
     config = uvicorn.Config(
         app, log_config=None, access_log=False, timeout_graceful_shutdown=STOP_SECONDS - 1
     )

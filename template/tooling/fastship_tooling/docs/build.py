@@ -4,20 +4,25 @@ Three plain steps: generate pages, run the generator (Zensical), add files to th
 depends on the generator.
 """
 
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 from fastship_tooling.docs import finish, pages, settings
+from fastship_tooling.errors import reported
+from fastship_tooling.progress import step
 
 # Material for MkDocs reads the same file: python -m mkdocs build --strict --config-file .zensical.yml
 GENERATOR = [sys.executable, "-m", "zensical"]
+SUFFIXES = {".py", ".yml", ".md"}
 CONFIG = ["--config-file", str(settings.DERIVED)]
 
 
 def prepare() -> settings.Settings:
     """Write what the generator reads: the generated pages and the settings."""
-    pages.write(settings.load().docs)
+    site = settings.load()
+    pages.write(site.docs, site.api_url)
     site = settings.load()  # the generated pages are part of the navigation
     settings.write_derived(site.nav)
     return site
@@ -25,10 +30,12 @@ def prepare() -> settings.Settings:
 
 def build() -> int:
     """Build the site, and return the exit code of the generator. A broken link is an error."""
-    site = prepare()
+    with step("Writing the generated pages"):
+        site = prepare()
     done = subprocess.run([*GENERATOR, "build", "--clean", "--strict", *CONFIG], check=False)
     if done.returncode == 0:
-        finish.write(site)
+        with step("Adding the search by meaning and the Markdown pages"):
+            finish.write(site)
     return done.returncode
 
 
@@ -40,21 +47,24 @@ def serve(address: str) -> int:
     """
     from watchfiles import watch
 
+    os.environ[settings.SERVES] = "1"
     site = prepare()
     index = site.site / "search.json"
     index.unlink(missing_ok=True)
     process = subprocess.Popen([*GENERATOR, "serve", *CONFIG, "--dev-addr", address])
     sources = ["src/app", str(settings.FILE), str(site.docs / "api")]
-    built = 0.0
+    built, url = 0.0, settings.running_url()
     try:
-        for changes in watch(
-            *sources, rust_timeout=200, yield_on_timeout=True, raise_interrupt=False
-        ):
+        for changes in watch(*sources, rust_timeout=200, yield_on_timeout=True):
             if process.poll() is not None:
                 return process.returncode
+            found = settings.running_url()
             # The code is loaded, so a new process reads the changed code.
-            if any(Path(path).suffix in {".py", ".yml", ".md"} for _, path in changes):
+            if found != url or any(Path(path).suffix in SUFFIXES for _, path in changes):
                 _run("prepare")
+            if found != url:  # `dev` was started, or stopped
+                url = found
+                _run("finish")
             if index.exists() and index.stat().st_mtime != built:
                 built = index.stat().st_mtime
                 _run("finish")
@@ -84,4 +94,5 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    with reported():
+        sys.exit(main(sys.argv[1:]))

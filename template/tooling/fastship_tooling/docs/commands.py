@@ -2,15 +2,18 @@
 
 import subprocess
 import sys
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from app.cli.console import console
+from app.cli.console import CLIError, console
 from fastship_tooling.ports import require_free_port
+from fastship_tooling.progress import step
 from fastship_tooling.project import DOCS_URL, STATE
+from fastship_tooling.settings import default_to_development, load_settings
 
 app = typer.Typer(help="Write and publish the documentation site.", no_args_is_help=True)
 
@@ -36,8 +39,15 @@ def serve(
     Example: docs serve --port 8001
     """
     require_free_port(host, port)
+    origin = f"http://{host}:{port}"
+    default_to_development()
+    with suppress(CLIError):  # the site does not need valid settings
+        if origin not in load_settings().app.cors_origins:
+            console.print(
+                f"To send requests to the API from this site, add {origin} to APP_CORS_ORIGINS in .env."
+            )
     STATE.mkdir(exist_ok=True)
-    DOCS_URL.write_text(f"http://{host}:{port}")
+    DOCS_URL.write_text(origin)
     try:
         code = run_python("-m", BUILD, "serve", f"{host}:{port}")
     finally:
@@ -99,6 +109,6 @@ def export(
     # The converters are large and seldom needed, so they have their own dependency group.
     python = ["uv", "run", "--quiet", "--group", "docs", "--group", "export", "python"]
     command = [*python, "-m", "fastship_tooling.docs.export"]
-    with console.status(f"Writing {' and '.join(kinds)} ..."):
+    with step(f"Writing {' and '.join(kinds)}"):
         code = subprocess.run([*command, str(SITE), *kinds], check=False).returncode
     raise typer.Exit(code)

@@ -10,6 +10,7 @@ from bs4 import BeautifulSoup
 
 from fastship_tooling.docs import settings
 from fastship_tooling.docs.settings import navigation
+from fastship_tooling.errors import reported
 
 TARGET = Path("dist")
 # Elements that are interactive.
@@ -165,4 +166,5 @@ def main(site: Path, kinds: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2:])
+    with reported():
+        main(Path(sys.argv[1]), sys.argv[2:])

@@ -5,9 +5,13 @@ from pathlib import Path
 
 from fastship_tooling import changelog
 from fastship_tooling.docs import reference
+from fastship_tooling.docs.settings import API_URL
 
 # The theme links other pages to their source, to edit it.
 FRONT_MATTER = "---\ngenerated: true\n---\n\n"
+CHANGELOG_HEAD = """
+Look up what changed in each version. The entries are commit messages such as `feat: add invoices`.
+"""
 SETTINGS_HEAD = """\
 # Configuration
 
@@ -16,16 +20,17 @@ named by `NAME_FILE`, or `/run/secrets/NAME`. Settings marked with * are require
 """
 
 
-def write(docs: Path) -> list[Path]:
+def write(docs: Path, api_url: str = API_URL) -> list[Path]:
     """Write the generated pages that are missing or outdated.
 
     Args:
         docs: Folder of the pages.
+        api_url: URL of the API.
 
     Returns:
         The pages that have changed.
     """
-    written = reference.render() | {name: render() for name, render in PAGES.items()}
+    written = reference.render(api_url) | {name: render() for name, render in PAGES.items()}
     changed = []
     for name, content in written.items():
         path = docs / name
@@ -42,6 +47,14 @@ def write(docs: Path) -> list[Path]:
         if f"{reference.FOLDER}/{path.name}" not in written:  # its domain was removed
             path.unlink()
     return changed
+
+
+def changes() -> str:
+    """Return the page of the changelog; empty without a git history."""
+    text = changelog.render()
+    head, entries, rest = text.partition("\n## ")
+    note = "" if entries else "\nThere are no such commits yet.\n"
+    return text and f"{head}{CHANGELOG_HEAD}{note}{entries}{rest}"
 
 
 def configuration() -> str:
@@ -86,7 +99,7 @@ def _required_in_production() -> set[str]:
 
 
 PAGES: dict[str, Callable[[], str]] = {
-    "changelog.md": changelog.render,
+    "changelog.md": changes,
     "development/configuration.md": configuration,
 }
 """The generated pages besides the API reference, and the functions that render them."""

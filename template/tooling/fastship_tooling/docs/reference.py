@@ -11,6 +11,7 @@ from typing import Any
 from fastship_tooling import openapi
 from fastship_tooling.docs import schemas
 from fastship_tooling.docs.samples import LANGUAGES, Operation, Schema, operations, variables
+from fastship_tooling.docs.settings import API_URL
 
 FOLDER = "api/endpoints"
 HEAD = """\
@@ -24,19 +25,23 @@ send requests.
 The samples read the URL of the API from the environment variable `API`.{token}
 
 ```sh
-export API=http://127.0.0.1:8000{export}
+export API={url}{export}
 ```
 """
 
 
-def render() -> dict[str, str]:
-    """Return the pages, by their path in `docs/`."""
+def render(api_url: str = API_URL) -> dict[str, str]:
+    """Return the pages, by their path in `docs/`.
+
+    Args:
+        api_url: URL of the API in the samples.
+    """
     schema = openapi.schema()
     texts = {tag["name"]: tag.get("description", "") for tag in schema.get("tags", ())}
     found = list(operations(schema))
     groups = [(tag, list(group)) for tag, group in groupby(found, key=tag_of)]
     shared = _shared_errors(found, schema)
-    rendered = {f"{FOLDER}/index.md": _overview(groups, shared)}
+    rendered = {f"{FOLDER}/index.md": _overview(groups, shared, api_url)}
     for tag, group in groups:
         parts = [f"# {title(tag)}\n", f"{texts.get(tag, '')}\n"]
         parts += [_operation(operation, schema, shared) for operation in group]
@@ -54,10 +59,13 @@ def tag_of(operation: Operation) -> str:
     return str(operation.details.get("tags", ["other"])[0])
 
 
-def _overview(groups: list[tuple[str, list[Operation]]], shared: dict[str, Schema]) -> str:
+def _overview(
+    groups: list[tuple[str, list[Operation]]], shared: dict[str, Schema], api_url: str
+) -> str:
     secured = any(operation.needs_token for _, group in groups for operation in group)
     parts = [
         HEAD.format(
+            url=api_url,
             token=" `TOKEN` is an access token." if secured else "",
             export="\nexport TOKEN=..." if secured else "",
         )

@@ -1,18 +1,24 @@
 """The settings of the site: those of mkdocs.yml, and the pages that its navigation omits."""
 
+import os
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from fastship_tooling.project import RUNNING
+
 FILE = Path("mkdocs.yml")
 DERIVED = Path(".zensical.yml")
 """Copy of FILE with the complete navigation, for the generator."""
 ENDPOINTS = "api/endpoints/index.md"
 API_URL = "http://127.0.0.1:8000"
+SERVES = "DOCS_SERVE"
+"""Environment variable of `docs serve` and its steps."""
 # The key `nav`, up to the next key. Its lines are indented, or entries of a list, or comments.
 NAV = re.compile(r"^nav:[ \t]*\n(?:[ \t#-].*\n|\n)*", re.MULTILINE)
 
@@ -31,7 +37,7 @@ class Settings:
         description: Description of the site.
         docs: Folder of the pages.
         site: Folder of the built site.
-        api_url: URL of the API, for trying out.
+        api_url: URL of the API, for trying out: in `docs serve`, that of the running `dev`.
         nav: Navigation, as in mkdocs.yml.
     """
 
@@ -55,9 +61,17 @@ def load() -> Settings:
         description=content.get("site_description", ""),
         docs=docs,
         site=Path(content.get("site_dir", "site")),
-        api_url=(content.get("extra") or {}).get("api_url") or API_URL,
+        api_url=running_url() or (content.get("extra") or {}).get("api_url") or API_URL,
         nav=nav,
     )
+
+
+def running_url() -> str:
+    """Return the URL of the running `dev` in `docs serve`; otherwise an empty text."""
+    with suppress(FileNotFoundError):
+        if SERVES in os.environ:
+            return RUNNING.read_text("utf-8").split()[-1]
+    return ""
 
 
 def write_derived(nav: Nav) -> None:
@@ -106,7 +120,8 @@ def add_domains(nav: Nav, docs: Path) -> None:
         if isinstance(section, list) and any(
             path.startswith("api/") for _, path in navigation(section)
         ):
-            section[-1:-1] = [{heading(path): f"api/{path.name}"} for path in found]
+            domains = [{heading(path): f"api/{path.name}"} for path in found]
+            section[-1:-1] = [{"Domains": domains}] if domains else []
             return
 
 

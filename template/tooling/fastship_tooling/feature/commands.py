@@ -6,6 +6,8 @@ import typer
 
 from app.cli.console import console
 from fastship_tooling.confirmation import confirm
+from fastship_tooling.errors import require_valid_syntax
+from fastship_tooling.progress import step
 from fastship_tooling.project import command_line
 
 app = typer.Typer(help="Create and remove domains.", no_args_is_help=True)
@@ -64,7 +66,8 @@ def new(
             f"Then check the rest: {command_line('doctor')}"
         )
         return
-    with console.status(f"Creating {name} ..."):
+    require_valid_syntax()
+    with step(f"Creating {name}"):
         files = create(
             name, fields or [], pattern=like, singular=singular, public=public, superuser=superuser
         )
@@ -91,6 +94,7 @@ def remove(
         tables_of,
     )
 
+    require_valid_syntax()
     names = get_domain(name)
     if not yes:
         for path in files_of(names):
@@ -98,7 +102,7 @@ def remove(
     confirm(f"Delete these files and all stored {name}?", yes=yes)
     tables = tables_of(names)
     before = migrations_that_drop(tables)
-    with console.status(f"Removing {name} ..."):
+    with step(f"Removing {name}"):
         domains.remove(names)
     console.print(f"Removed the domain {name}.")
     # If its table was never committed, its migration is gone.

@@ -187,7 +187,7 @@ def choose_names(name: str, singular: str | None) -> Names:
     Raises:
         FeatureError: The name is not possible.
     """
-    for text in filter(None, (name, singular)):
+    for text in (name, singular or name):
         if not re.fullmatch("[a-z][a-z0-9]*(_[a-z0-9]+)*", text) or len(text) > MAX_NAME:
             raise FeatureError(
                 f"{text!r} is not a valid domain name. Use up to {MAX_NAME} lower-case letters, "

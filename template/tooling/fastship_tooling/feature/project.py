@@ -44,10 +44,13 @@ def get_domain(name: str) -> Names:
         FeatureError: There is no such domain.
     """
     names = find_domain(name) if (SOURCE / name / "router.py").exists() else None
-    if names is None and (SOURCE / name).exists():
-        raise FeatureError(f"{name} is a part of the application, but not a domain with a table.")
     if names is None:
-        raise FeatureError(f"There is no domain {name} in {SOURCE}.")
+        found = sorted(path.parent.name for path in SOURCE.glob("*/router.py"))
+        domains = [domain for domain in found if find_domain(domain)]
+        problem = f"There is no domain {name} in {SOURCE}."
+        if (SOURCE / name).exists():
+            problem = f"{name} is a part of the application, but not a domain with a table."
+        raise FeatureError(f"{problem} Domains: {', '.join(domains) or 'none'}.")
     return names
 
 
