@@ -57,9 +57,7 @@ def dev(
 
                 database = stack.enter_context(database_url())
                 console.print(f"Data   PostgreSQL at {without_credentials(database)}")
-            console.print(f"Home   {url}
-API    {url}/docs
-Stop   Ctrl-C", style="green")
+            console.print(f"Home   {url}\nAPI    {url}/docs\nStop   Ctrl-C", style="green")
             reload.serve(host, port)
         except KeyboardInterrupt:
             pass
