@@ -56,7 +56,9 @@ async def read_jobs(state: Any) -> Jobs | None:
             for job in await queue.list_failed_jobs(SHOWN):
                 history = await queue.job_log_history(job.id)
                 errors = [entry.traceback for entry in history if entry.traceback]
-                error = f"{errors[-1].exception_type}: {errors[-1].exception_message}" if errors else ""
+                error = (
+                    f"{errors[-1].exception_type}: {errors[-1].exception_message}" if errors else ""
+                )
                 failed.append(FailedJob(job.id, job.entrypoint, error))
             counts = {
                 "waiting": sizes["queued"],
