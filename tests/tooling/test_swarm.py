@@ -119,12 +119,21 @@ def test_automatic_rollback(manager: FakeDocker) -> None:
 
 
 def test_rollback(manager: FakeDocker) -> None:
+    manager.outputs["service inspect"] = "yes"
+
     swarm.roll_back(manager)
 
     names = ["app", "worker"] if HAS_DATABASE else ["app"]
-    assert manager.commands == [
+    assert [command for command in manager.commands if command[1] != "inspect"] == [
         ("service", "rollback", "--detach=false", f"{SLUG}_{name}") for name in names
     ]
+
+
+@pytest.mark.skipif(not HAS_DATABASE, reason="has no worker")
+def test_rollback_to_a_version_without_worker(manager: FakeDocker) -> None:
+    swarm.roll_back(manager)
+
+    assert manager.commands[-1] == ("service", "scale", "--detach=false", f"{SLUG}_worker=0")
 
 
 def test_changed_secret(secrets: Path) -> None:

@@ -84,7 +84,15 @@ def roll_back(engine: Docker) -> None:
     """
     with step("Rolling back"):
         for service in SERVICES:
-            engine.run("service", "rollback", "--detach=false", f"{SLUG}_{service}")
+            name = f"{SLUG}_{service}"
+            previous = "{{if .PreviousSpec}}yes{{end}}"
+            if service == "worker" and not engine.output(
+                "service", "inspect", "--format", previous, name
+            ):
+                # The previous version had no worker. This one must not run next to it.
+                engine.run("service", "scale", "--detach=false", f"{name}=0")
+            else:
+                engine.run("service", "rollback", "--detach=false", name)
 
 
 def _failed_log(engine: Docker, service: str, image: str) -> str:
