@@ -7,6 +7,8 @@ from fastship_tooling.dev.pages.middleware import ASSETS
 from fastship_tooling.project import DOCS_URL, HAS_AUTH, HAS_DATABASE, HAS_DOCS, STATE
 from httpx2 import AsyncClient
 
+from app.config import Settings
+from tests.conftest import client_of, create_test_app
 from tests.tooling.dev_pages import ESCAPED, HOSTILE, check_page
 
 
@@ -40,6 +42,10 @@ class TestHome:
 
         assert response.status_code == 404
         assert response.headers["content-type"] == "application/problem+json"
+
+    async def test_without_dev(self, settings: Settings) -> None:
+        async with client_of(create_test_app(settings), accept="text/html") as browser:
+            assert (await browser.get("/")).status_code == 404
 
     @pytest.mark.parametrize("host", ["localhost:8000", "[::1]:8000", "192.168.0.7", "api.test"])
     async def test_known_hosts(self, browser: AsyncClient, pages: FastAPI, host: str) -> None:

@@ -182,11 +182,8 @@ class TestForgottenPassword:
     @pytest.mark.parametrize(
         ("minutes", "text"), [(60, "in 1 hour."), (90, "in 90 minutes."), (120, "in 2 hours.")]
     )
-    def test_lifetime_in_the_email(
-        self, user: User, settings: Settings, minutes: int, text: str
-    ) -> None:
+    def test_lifetime(self, user: User, settings: Settings, minutes: int, text: str) -> None:
         auth = settings.auth.model_copy(update={"mail_token_minutes": minutes})
-
         mail = mails.reset_password(settings.model_copy(update={"auth": auth}), user)
 
         assert mail.notes[0].endswith(text)

@@ -122,9 +122,8 @@ async def test_two_resets_with_one_token(
     token = MailToken.create(Purpose.RESET_PASSWORD, committed_user, settings.auth).encode()
     bodies = [{"token": token, "new_password": f"a brand new secret {n}"} for n in range(4)]
 
-    answers = await asyncio.gather(
-        *(committing.post(f"{AUTH}/reset-password", json=body) for body in bodies)
-    )
+    url = f"{AUTH}/reset-password"
+    answers = await asyncio.gather(*(committing.post(url, json=body) for body in bodies))
 
     assert sorted(answer.status_code for answer in answers) == [204, 400, 400, 400]
 

@@ -149,8 +149,7 @@ class TestAccessToken:
         pair = (await sign_in(anonymous, user.email)).json()
         others = [
             pair["refresh_token"],
-            MailToken.create(Purpose.VERIFY_EMAIL, user, settings.auth).encode(),
-            MailToken.create(Purpose.RESET_PASSWORD, user, settings.auth).encode(),
+            *(MailToken.create(purpose, user, settings.auth).encode() for purpose in Purpose),
         ]
 
         for token in others:
