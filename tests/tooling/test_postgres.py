@@ -110,10 +110,16 @@ class TestRunning:
 
 
 class TestFindBinaries:
-    def test_given_folder(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_given_folder(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+        monkeypatch.setenv("PG_BIN", str(tmp_path))
+
+        assert postgres.find_binaries() == tmp_path
+
+    def test_missing_folder(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("PG_BIN", "/opt/pg")
 
-        assert postgres.find_binaries() == Path("/opt/pg")
+        with pytest.raises(postgres.PostgresError, match="PG_BIN is /opt/pg, which is not a fold"):
+            postgres.find_binaries()
 
     def test_system(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         monkeypatch.delenv("PG_BIN", raising=False)

@@ -211,6 +211,8 @@ def find_binaries() -> Path:
         PostgresError: There is none.
     """
     if given := os.environ.get("PG_BIN"):
+        if not Path(given).is_dir():
+            raise PostgresError(f"PG_BIN is {given}, which is not a folder. Correct or unset it.")
         return Path(given)
     for package, folder in WHEELS.items():
         spec = find_spec(package)  # does not import it
