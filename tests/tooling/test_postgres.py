@@ -10,6 +10,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 from fastship_tooling.database import postgres
+from fastship_tooling.database.connection import ensure_database
 
 OTHER_PROCESS = """
 import sys
@@ -83,7 +84,7 @@ class TestRunning:
     def test_restart(self) -> None:
         with postgres.running() as first:
             for _ in range(2):  # the second time, the database exists
-                asyncio.run(postgres.ensure_database(f"{first}/kept"))
+                asyncio.run(ensure_database(f"{first}/kept"))
         with postgres.running() as second:
             assert asyncio.run(query(second, "kept")) == 42
 
