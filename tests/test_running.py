@@ -176,7 +176,7 @@ class TestInvalidSettings:
     def test_unavailable_database(self, fresh: Project, command: list[str]) -> None:
         url = f"postgres://ada:secret@127.0.0.1:{free_port()}/shop"
 
-        *_, line = self.fails(
+        *_, line, advice = self.fails(
             fresh,
             *command,
             DATABASE_URL=url,
@@ -186,6 +186,7 @@ class TestInvalidSettings:
 
         assert line.startswith("Cannot connect to the database at 127.0.0.1:")
         assert "secret" not in line
+        assert advice == "Start it, or correct DATABASE_URL."
         # A server must not become a development environment.
         assert (fresh.path / ".env").exists() is (command == ["dev"])
 

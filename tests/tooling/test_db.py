@@ -333,7 +333,7 @@ def test_production(
     assert count_items(url) == before
 
 
-def test_shell(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_shell(url: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     started = []
 
     def run(
@@ -344,7 +344,7 @@ def test_shell(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
     with_password = url.replace("postgres@", "postgres:secret@")
     monkeypatch.setenv("DATABASE_URL", f"{with_password}?sslmode=disable")
-    monkeypatch.setenv("PG_BIN", "/opt/pg")
+    monkeypatch.setenv("PG_BIN", str(folder))
     monkeypatch.setattr(subprocess, "run", run)
 
     result = runner.invoke(app, ["db", "shell"])

@@ -12,7 +12,9 @@ import pytest
 import typer
 from fastship_tooling.dev import command, reload
 from fastship_tooling.ports import check_port_is_free, require_free_port
-from fastship_tooling.project import HAS_DATABASE
+from fastship_tooling.project import HAS_DATABASE, HAS_REDIS
+
+from app.cli.console import CLIError
 
 URL = "http://127.0.0.1:8000"
 DATABASE_URL = "postgresql+asyncpg://ada:secret-password@127.0.0.1:54321/app"
@@ -129,6 +131,15 @@ class TestDev:
     def test_used_port(self, events: list[str], used_port: int) -> None:
         with pytest.raises(typer.Exit):
             command.dev(port=used_port)
+
+        assert events == []
+
+    @pytest.mark.skipif(not HAS_REDIS, reason="the project has no Redis")
+    def test_unavailable_redis(self, events: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("REDIS_URL", "redis://127.0.0.1:1/0")
+
+        with pytest.raises(CLIError, match=r"Start it, or remove REDIS_URL from \.env\."):
+            command.dev(port=free_port())
 
         assert events == []
 

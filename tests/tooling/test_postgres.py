@@ -10,6 +10,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 from fastship_tooling.database import postgres
+from fastship_tooling.database.connection import ensure_database
 
 OTHER_PROCESS = """
 import sys
@@ -83,7 +84,7 @@ class TestRunning:
     def test_restart(self) -> None:
         with postgres.running() as first:
             for _ in range(2):  # the second time, the database exists
-                asyncio.run(postgres.ensure_database(f"{first}/kept"))
+                asyncio.run(ensure_database(f"{first}/kept"))
         with postgres.running() as second:
             assert asyncio.run(query(second, "kept")) == 42
 
@@ -110,10 +111,16 @@ class TestRunning:
 
 
 class TestFindBinaries:
-    def test_given_folder(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_given_folder(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+        monkeypatch.setenv("PG_BIN", str(tmp_path))
+
+        assert postgres.find_binaries() == tmp_path
+
+    def test_missing_folder(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("PG_BIN", "/opt/pg")
 
-        assert postgres.find_binaries() == Path("/opt/pg")
+        with pytest.raises(postgres.PostgresError, match="PG_BIN is /opt/pg, which is not a fold"):
+            postgres.find_binaries()
 
     def test_system(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         monkeypatch.delenv("PG_BIN", raising=False)

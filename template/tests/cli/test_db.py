@@ -28,7 +28,9 @@ def test_unavailable_database(monkeypatch: pytest.MonkeyPatch, command: list[str
     result = runner.invoke(app, command)
 
     assert result.exit_code == 1
-    assert result.stderr.startswith("Cannot connect to the database at 127.0.0.1:1/shop: ")
+    assert result.stderr.startswith(
+        "Cannot connect to the database at 127.0.0.1:1/shop: nothing listens there."
+    )
     assert result.stderr.splitlines()[1:] == ["Start it, or correct DATABASE_URL."]
     assert "secret-password" not in result.output
 

@@ -52,7 +52,9 @@ def test_life_of_an_account() -> None:
 def test_existing_account() -> None:
     run("create", "ada@example.com", stdin=TWICE)
 
-    assert "already has an account" in run("create", "ADA@example.com", stdin=TWICE, code=1)
+    assert "already has an account. Set its password: users" in run(
+        "create", "ADA@example.com", stdin=TWICE, code=1
+    )
 
 
 def test_unknown_account() -> None:

@@ -160,7 +160,10 @@ def run_generator(language: str, *command: str) -> None:
     )
     if done.returncode:
         output = "\n".join(f"{done.stdout}\n{done.stderr}".strip().splitlines()[-8:])
-        raise ClientError(f"The generator of the {language} client failed:\n{output}")
+        raise ClientError(
+            f"The generator of the {language} client failed:\n{output}\n"
+            "It is downloaded from PyPI or npm: check the connection, then openapi.json."
+        )
 
 
 def differences(generated: Path, existing: Path) -> list[Path]:

@@ -214,6 +214,6 @@ def check_redis() -> Finding:
         asyncio.run(ping())
     except (RedisError, OSError) as error:
         raise CLIError(
-            f"Redis is unavailable: {error}\nstart it, or remove REDIS_URL from .env"
+            f"Redis is unavailable: {error}\nStart it, or remove REDIS_URL from .env."
         ) from error
     return Finding("Redis is available")

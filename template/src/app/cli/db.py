@@ -128,6 +128,8 @@ def require_connection(url: str) -> None:
         reason = str(cause).partition(">: ")[2] or str(cause)
         if isinstance(cause, TimeoutError):
             reason = f"it did not answer within {CONNECT_SECONDS} seconds"
+        elif isinstance(cause, ConnectionRefusedError):
+            reason = "nothing listens there"
         elif isinstance(cause, OSError) and cause.strerror:
             reason = cause.strerror
         advice = CONNECTION_ADVICE.get(

@@ -72,7 +72,7 @@ async def find(users: "UserService", email: str) -> "User":
     """
     user = await users.find_by_email(email)
     if user is None:
-        raise CLIError(f"There is no account {email}.")
+        raise CLIError(f"There is no account {email}. List the accounts: users list")
     return user
 
 
@@ -110,7 +110,9 @@ def create(
     async def work(users: "UserService") -> None:
         user = await users.register(address, password)
         if user is None:
-            fail(f"{address} already has an account.")
+            fail(
+                f"{address} already has an account. Set its password: users reset-password {address}"
+            )
         user.email_verified_at = datetime.now(UTC)
         user.is_superuser = superuser
         console.print(f"Created the account {address}.")

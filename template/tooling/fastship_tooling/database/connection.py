@@ -27,13 +27,30 @@ def development_database() -> Iterator[str]:
         with errors.status("Starting PostgreSQL ..."):
             server = stack.enter_context(postgres.running())
             url = f"{server}/{NAME}"
-            asyncio.run(postgres.ensure_database(url))
+            asyncio.run(ensure_database(url))
         # For the settings, here and in child processes.
         os.environ["DATABASE_URL"] = url
         try:
             yield url.replace("postgresql://", "postgresql+asyncpg://")
         finally:
             branches.remember(branches.folder_of(url))
+
+
+async def ensure_database(url: str) -> None:
+    """Create a database if it does not exist.
+
+    Args:
+        url: `postgresql://user@host:port/name`.
+    """
+    import asyncpg
+
+    server, _, name = url.rpartition("/")
+    connection = await asyncpg.connect(f"{server}/postgres")
+    try:
+        if not await connection.fetchval("SELECT 1 FROM pg_database WHERE datname = $1", name):
+            await connection.execute(f'CREATE DATABASE "{name}"')
+    finally:
+        await connection.close()
 
 
 @contextmanager

@@ -211,6 +211,8 @@ def find_binaries() -> Path:
         PostgresError: There is none.
     """
     if given := os.environ.get("PG_BIN"):
+        if not Path(given).is_dir():
+            raise PostgresError(f"PG_BIN is {given}, which is not a folder. Correct or unset it.")
         return Path(given)
     for package, folder in WHEELS.items():
         spec = find_spec(package)  # does not import it
@@ -281,20 +283,3 @@ def free_port(data: Path) -> int:
             check_port_is_free("127.0.0.1", port)
             return port
     raise PostgresError(f"All ports from {FIRST_PORT} to {FIRST_PORT + PORTS - 1} are in use.")
-
-
-async def ensure_database(url: str) -> None:
-    """Create a database if it does not exist.
-
-    Args:
-        url: `postgresql://user@host:port/name`.
-    """
-    import asyncpg
-
-    server, _, name = url.rpartition("/")
-    connection = await asyncpg.connect(f"{server}/postgres")
-    try:
-        if not await connection.fetchval("SELECT 1 FROM pg_database WHERE datname = $1", name):
-            await connection.execute(f'CREATE DATABASE "{name}"')
-    finally:
-        await connection.close()

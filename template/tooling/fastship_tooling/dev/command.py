@@ -13,7 +13,7 @@ import typer
 from app.cli.console import console, fail
 from fastship_tooling.dev.env_file import ensure_env_file
 from fastship_tooling.ports import require_free_port
-from fastship_tooling.project import HAS_DATABASE, RUNNING, STATE
+from fastship_tooling.project import HAS_DATABASE, HAS_REDIS, RUNNING, STATE
 from fastship_tooling.settings import load_settings
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -43,6 +43,10 @@ def dev(
         os.environ["MAIL_LINKS_TO"] = url
     with single_instance(url), ExitStack() as stack:
         require_free_port(host, port)
+        if HAS_REDIS and settings.redis.url:
+            from fastship_tooling.doctor import check_redis
+
+            check_redis()
         from fastship_tooling.dev import reload
 
         reload.preload()
