@@ -64,9 +64,9 @@ class Bound(NamedTuple):
 
 
 PATHS = {
-    "/health/live": Bound(0.45, 0.20),
-    "/api/v1/items": Bound(0.30, 0.16),
-    "/api/v1/auth/me": Bound(0.30, 0.18),
+    "/health/live": Bound(0.45, 0.22),
+    "/api/v1/items": Bound(0.30, 0.15),
+    "/api/v1/auth/me": Bound(0.30, 0.17),
 }
 
 
