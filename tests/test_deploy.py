@@ -1,5 +1,6 @@
 """Deployments to the Docker engine of this machine, successful and failed ones."""
 
+import itertools
 import re
 import shutil
 import time
@@ -33,6 +34,34 @@ AUTH_RATE_LIMITS=false
 HTTP_PORT={http}
 HTTPS_PORT={https}
 """
+JOB = '''"""A job that takes a moment."""
+
+from asyncio import sleep
+from uuid import UUID
+
+from app.items.models import Item
+from app.kit.jobs import JobContext, job
+
+
+@job(retries=3)
+async def note(context: JobContext, owner_id: UUID, number: int) -> None:
+    """Create an item."""
+    await sleep(0.3)
+    context.session.add(Item(title=f"Job {number}", description="", owner_id=owner_id))
+'''
+ENQUEUE = '''
+
+from app.auth.dependencies import CurrentUser
+from app.database import SessionDep
+from app.jobs.note import note
+
+
+@router.post("/notes/{number}")
+async def enqueue(number: int, user: CurrentUser, session: SessionDep) -> int:
+    """Enqueue a job."""
+    await note.enqueue(session, user.id, number)
+    return number
+'''
 SLOW = '''
 
 @router.get("/slow/{seconds}")
@@ -55,6 +84,8 @@ class Server:
     def __init__(self, project: Project) -> None:
         self.project = project
         self.app = Application(f"http://127.0.0.1:{free_port()}")
+        self.turns = itertools.count()
+        self.enqueued: list[int] = []
 
     def deploy(self, *options: str, check: bool = True) -> str:
         return self.project.uv_run(SLUG, "deploy", *options, check=check)
@@ -82,7 +113,7 @@ class Server:
 
     @contextmanager
     def under_load(self) -> Iterator[Counter[str]]:
-        """Run clients that write and read; count the status codes and errors."""
+        """Run clients that write, read and enqueue jobs; count the status codes and errors."""
         counts: Counter[str] = Counter()
         over = Event()
         signed_in = self.app.signed_in("load@example.com", register="load" not in self.accounts())
@@ -97,6 +128,11 @@ class Server:
                         if created.is_success:
                             read = client.get(f"{ITEMS}/{created.json()['id']}")
                             counts[str(read.status_code)] += 1
+                        if (number := next(self.turns)) % 8 == 0:
+                            accepted = client.post(f"/health/notes/{number}")
+                            counts[str(accepted.status_code)] += 1
+                            if accepted.is_success:
+                                self.enqueued.append(number)
                     except httpx2.HTTPError as error:
                         counts[type(error).__name__] += 1
                     time.sleep(0.02)
@@ -127,6 +163,9 @@ def server(render: Render, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     folder = tmp_path_factory.mktemp("deploy") / SLUG
     shutil.copytree(rendered.path, folder, ignore=shutil.ignore_patterns(".*_cache", "__pycache__"))
     project = Project(folder, rendered.environment)
+    (folder / "src/app/jobs/note.py").write_text(JOB)
+    router = folder / "src/app/health/router.py"
+    router.write_text(router.read_text() + ENQUEUE)
     project.run("uv", "lock", "--quiet")
     project.run("git", "init", "-q")
     project.run("git", "add", "-A")
@@ -275,7 +314,13 @@ def test_no_request_is_lost(server: Server) -> None:
 
     assert set(counts) == {"201", "200"}
     assert counts.total() > 500
-    assert int(server.sql("SELECT count(*) FROM items")) == counts["201"]
+    created = "SELECT count(*) FROM items WHERE title NOT LIKE 'Job %'"
+    assert int(server.sql(created)) == counts["201"]
+    # Each job has run once, while its worker was replaced twice.
+    wait_until(lambda: "note" not in server.sql("SELECT entrypoint FROM pgqueuer"), "jobs")
+    done = server.sql("SELECT substr(title, 5) FROM items WHERE title LIKE 'Job %'").split()
+    assert sorted(map(int, done)) == sorted(server.enqueued)
+    assert len(done) > 50
     # The mail server does not exist. The worker tries again, and the email is not lost.
     failed = "SELECT entrypoint FROM pgqueuer_log WHERE traceback IS NOT NULL LIMIT 1"
     assert server.sql(failed).strip() == "send_verification"

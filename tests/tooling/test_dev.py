@@ -100,7 +100,7 @@ class TestDev:
         if HAS_DATABASE:
             monkeypatch.setattr("app.cli.db.database_url", database_url)
         monkeypatch.setattr(reload, "serve", serve)
-        monkeypatch.setattr(reload, "preload", lambda: None)
+        monkeypatch.setattr("fastship_tooling.dev.processes.preload", lambda: None)
         monkeypatch.setattr(command, "signal", SimpleNamespace(signal=lambda *_: None))
         monkeypatch.setenv("APP_ENVIRONMENT", "test")
         return events

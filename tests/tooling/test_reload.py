@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import pytest
 import watchfiles
-from fastship_tooling.dev import reload
+from fastship_tooling.dev import processes, reload
 from fastship_tooling.dev.pages.middleware import DevelopmentPages
 from fastship_tooling.project import HAS_DATABASE, HAS_REDIS
 
@@ -245,7 +245,7 @@ class TestCreateApp:
         monkeypatch.setattr(reload, "signal", FakeSignals())
 
         with socket.socket() as listener, pytest.raises(SystemExit):
-            reload._serve(listener, reload.processes.Event(), {})
+            reload._serve(listener, processes.processes.Event(), {})
 
         assert capsys.readouterr().err == "Two migrations are the latest.\n"
 
@@ -277,7 +277,7 @@ print(own, threading.active_count())
 def test_preloaded_modules() -> None:
     # A module of the project would not change any more, and a thread is lost in a copied process.
     result = subprocess.run(
-        [sys.executable, "-c", PRINT_MODULES, *reload.PRELOADED],
+        [sys.executable, "-c", PRINT_MODULES, *processes.PRELOADED],
         check=True, capture_output=True, text=True,
     )  # fmt: skip
 
@@ -285,9 +285,9 @@ def test_preloaded_modules() -> None:
     assert result.stderr == ""
 
 
-@pytest.mark.skipif(not reload.HAS_COPIES, reason="only on Linux")
+@pytest.mark.skipif(not processes.HAS_COPIES, reason="only on Linux")
 def test_new_process_has_the_current_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    reload.preload()
+    processes.preload()
     monkeypatch.setenv("APP_NAME", "Shop")
     monkeypatch.setattr(reload, "_serve", print_name)
 

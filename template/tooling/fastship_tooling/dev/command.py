@@ -30,6 +30,9 @@ def dev(
 
     Example: dev --port 8001
     """
+    from fastship_tooling.dev.processes import preload
+
+    preload()  # while the services start
     # Some editors and supervisors send SIGTERM. Clean up as for Ctrl-C.
     for number in STOP_SIGNALS:
         signal.signal(number, _interrupt)
@@ -47,9 +50,6 @@ def dev(
             from fastship_tooling.doctor import check_redis
 
             check_redis()
-        from fastship_tooling.dev import reload
-
-        reload.preload()
         if first_start:
             # Compile the modules on another core while the services start.
             importing = [sys.executable, "-c", "import app.main"]
@@ -62,6 +62,8 @@ def dev(
                 database = stack.enter_context(database_url())
                 console.print(f"Data   PostgreSQL at {without_credentials(database)}")
             console.print(f"Home   {url}\nAPI    {url}/docs\nStop   Ctrl-C", style="green")
+            from fastship_tooling.dev import reload
+
             reload.serve(host, port)
         except KeyboardInterrupt:
             pass

@@ -5,7 +5,6 @@ its error is shown and the old one keeps serving.
 """
 
 import logging
-import multiprocessing
 import os
 import signal
 import socket
@@ -13,7 +12,6 @@ import sys
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
-from multiprocessing import forkserver
 from multiprocessing.process import BaseProcess
 from multiprocessing.synchronize import Event
 from pathlib import Path
@@ -24,6 +22,7 @@ from watchfiles import PythonFilter, watch
 
 from app.cli.console import ROOT, CLIError, console, errors
 from app.kit.settings import SettingsError
+from fastship_tooling.dev.processes import processes
 from fastship_tooling.errors import print_error
 from fastship_tooling.git import wait_for_checkout
 from fastship_tooling.project import HAS_DATABASE, HAS_REDIS
@@ -35,36 +34,6 @@ POLL_MILLISECONDS = 50
 STOP_SECONDS = 5
 # Jobs that take longer are interrupted, and the next process starts them again.
 DRAIN_SECONDS = 2
-
-# Imported once, in a process that Linux copies for each start of the application. (A copy is not safe
-# with the libraries of macOS.) Not the modules of the project, which change. Missing ones are skipped.
-PRELOADED = [
-    "aiosmtplib",
-    "alembic.autogenerate",
-    "alembic.command",
-    "argon2",
-    "email_validator",
-    "fakeredis",
-    "fastapi",
-    "jinja2",
-    "jwt",
-    "limits.aio",
-    "pgqueuer",
-    "pwdlib",
-    "pydantic_settings",
-    "redis.asyncio",
-    "rich.table",
-    "sqlalchemy.dialects.postgresql.asyncpg",
-    "sqlalchemy.ext.asyncio",
-    "structlog",
-    "typer",
-    "uvicorn.protocols.http.httptools_impl",
-    "uvloop",
-    "watchfiles",
-]
-HAS_COPIES = sys.platform == "linux"
-
-processes = multiprocessing.get_context("forkserver" if HAS_COPIES else "spawn")
 
 
 class Application:
@@ -97,13 +66,6 @@ class Application:
         if self.alive:
             self.process.kill()
             self.process.join()
-
-
-def preload() -> None:
-    """Start to import the libraries, in a process of its own."""
-    if HAS_COPIES:
-        forkserver.set_forkserver_preload(PRELOADED)
-        forkserver.ensure_running()
 
 
 def serve(host: str, port: int) -> None:
