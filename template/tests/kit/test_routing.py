@@ -1,3 +1,5 @@
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Annotated
 from uuid import UUID
 
@@ -91,3 +93,32 @@ async def test_router_with_another_router_and_a_websocket(router: APIRouter) -> 
     async with client_of(app) as client:
         assert (await client.get(f"{PATH}/7")).json() == 7
     assert app.url_path_for("send_changes") == "/api/v1/changes"
+
+
+@pytest.mark.parametrize("kind", ["lifespan", "startup", "route class"])
+async def test_router_with_more_than_endpoints(kind: str) -> None:
+    events: list[str] = []
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        events.append("lifespan")
+        yield
+
+    class LoudRoute(APIRoute):
+        def matches(self, scope: Scope) -> tuple[Match, Scope]:
+            events.append("route class")
+            return super().matches(scope)
+
+    router = APIRouter(
+        lifespan=lifespan if kind == "lifespan" else None,
+        on_startup=[lambda: events.append("startup")] if kind == "startup" else None,
+        route_class=LoudRoute if kind == "route class" else APIRoute,
+    )
+    router.add_api_route("/one", count)
+    app = FastAPI()
+    add_router(app, router)
+
+    async with app.router.lifespan_context(app), client_of(app) as client:
+        assert (await client.get("/one")).json() == 1
+
+    assert kind in events

@@ -1,4 +1,4 @@
-"""Routes whose search takes little time, and the limit of a request body."""
+"""A faster search for routes, and the limit of a request body."""
 
 import inspect
 from collections.abc import Callable
@@ -10,6 +10,7 @@ from fastapi.routing import APIRoute
 from starlette.routing import Match
 from starlette.types import Scope
 
+# What a router passes to its routes.
 OPTIONS = set(inspect.signature(APIRouter.add_api_route).parameters) & set(
     inspect.signature(APIRoute).parameters
 ) - {"path", "endpoint"}
@@ -37,12 +38,16 @@ def add_router(app: FastAPI, router: APIRouter, prefix: str = "") -> None:
 
     Args:
         app: Application.
-        router: Router. If it contains more than HTTP endpoints, such as a WebSocket or another router,
-            it is included as by FastAPI.
+        router: Router. If it has more than HTTP endpoints, such as a WebSocket, another router or a
+            lifespan, it is included as by FastAPI.
         prefix: Start of the paths.
     """
-    routes = [route for route in router.routes if isinstance(route, APIRoute)]
-    if len(routes) != len(router.routes):
+    routes = [route for route in router.routes if type(route) is APIRoute]
+    if (
+        len(routes) != len(router.routes)
+        or not isinstance(router.lifespan_context, type(APIRouter().lifespan_context))
+        or (router.on_startup or router.on_shutdown or router.form_limits)
+    ):
         app.include_router(router, prefix=prefix)
         return
     for route in routes:
