@@ -64,7 +64,7 @@ async def kill(context: JobContext, name: str, number: int, seconds: float = 0) 
 async def tick(context: JobContext) -> None:
     """Write the time of the tick."""
     await context.session.execute(
-        text("INSERT INTO ledger SELECT 'tick', (extract(epoch FROM now())::int / 4)")
+        text("INSERT INTO ledger SELECT 'tick', extract(epoch FROM now())::int")
     )
 '''
 ENQUEUE = """
@@ -260,10 +260,11 @@ def test_sigterm(queue: Queue) -> None:
 def test_schedule(queue: Queue) -> None:
     queue.query("DELETE FROM ledger WHERE name = 'tick'")
     with queue.worker(), queue.worker(), queue.worker():
-        wait(lambda: len(queue.entries("tick")) >= 3)
+        wait(lambda: len(queue.entries("tick")) >= 6)
 
-    ticks = queue.entries("tick")
-    assert len(ticks) == len(set(ticks))
+    ticks = [int(second) for second in queue.entries("tick")]
+    # Every four seconds, although there are three workers. On a busy machine, the first one is late.
+    assert len(ticks) <= (ticks[-1] - ticks[0]) / 4 + 2
 
 
 def test_database_restart_under_load(queue: Queue) -> None:
