@@ -92,8 +92,8 @@ class Docker:
 
     def _name(self, arguments: tuple[str, ...]) -> str:
         """Return a command without options: `docker compose logs`."""
-        words = ("docker", *self.options[:1], *arguments[:2])
-        return " ".join(word for word in words if not word.startswith("-"))
+        parts = ("docker", *self.options[:1], *arguments[:2])
+        return " ".join(part for part in parts if not part.startswith("-"))
 
     def _failure(self, arguments: tuple[str, ...], output: bytes) -> DockerError:
         lines = output.decode(errors="replace").strip().splitlines()[-LAST_LINES:]
