@@ -141,9 +141,10 @@ async def _queue(
 async def _measure(engine: AsyncEngine, jobs: list[Job[Any]]) -> None:
     """Record the size of the queue."""
     names = [job.name for job in jobs]
+    factory = create_session_factory(engine)
     while True:
         try:
-            async with create_session_factory(engine)() as session:
+            async with factory() as session:
                 record_size(names, await queue_of(session).queue_size())
         except Exception as error:
             log.warning("queue not measured", error=type(error).__name__)
