@@ -22,6 +22,8 @@ log = structlog.stdlib.get_logger("app.requests")
 # Request IDs from clients that are safe to use in logs and headers.
 REQUEST_ID = re.compile(rb"[A-Za-z0-9][A-Za-z0-9._-]{7,127}")
 YEAR_SECONDS = 31_536_000
+# Health checks arrive every few seconds and matter only when they fail.
+QUIET_PATHS = ("/health/", "/docs/assets/")
 # Of uploads to endpoints with a limit of their own.
 MIN_BYTES_PER_SECOND = 10_000
 # Defaults for an API. A response that contains a page sets its own Content-Security-Policy.
@@ -172,5 +174,4 @@ async def _run(
 def _level(path: str, status: int) -> int:
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return logging.ERROR
-    # Health checks arrive every few seconds and matter only when they fail.
-    return logging.DEBUG if path.startswith(("/health/", "/docs/assets/")) else logging.INFO
+    return logging.DEBUG if path.startswith(QUIET_PATHS) else logging.INFO

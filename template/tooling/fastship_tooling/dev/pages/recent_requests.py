@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.kit.middleware import QUIET_PATHS
+
 SHOWN = 20
-QUIET = ("/health/", "/docs/assets/")
-"""Paths that are not kept: they would displace the others."""
 
 
 @dataclass(frozen=True)
@@ -40,8 +40,8 @@ class RecentRequests(deque[Request]):
         super().__init__(maxlen=SHOWN)
 
     async def record(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
-        """Call an application and record the request."""
-        if scope["path"].startswith(QUIET):
+        """Call an application and record the request, unless it would displace those that matter."""
+        if scope["path"].startswith(QUIET_PATHS):
             await app(scope, receive, send)
             return
         now, start = datetime.now(UTC), time.perf_counter()
