@@ -93,6 +93,13 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(Report())
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Shorten the messages that the summary repeats: in CI, pytest does not."""
+    if crash := getattr(report.longrepr, "reprcrash", None):
+        crash.message = crash.message[:500]
+
+
 class Schedule(LoadScopeScheduling):  # type: ignore[misc]
     """Runs tests on any free worker, except for those of ONE_BY_ONE.
 

@@ -14,7 +14,7 @@ from tests.running import Running, dev
 from tests.variants import FULL
 
 ITEMS = "/api/v1/items"
-SECONDS = 60
+SECONDS = 120
 
 full = pytest.mark.parametrize("variant", [FULL], ids=str)
 

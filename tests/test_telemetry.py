@@ -22,7 +22,7 @@ async def fail() -> float:
     return len(secret) / 0
 '''
 TRACE_ID = "4bf92f3577b34da6a3ce929d0e0e4736"
-SECONDS = 60
+SECONDS = 120
 
 
 @contextmanager
