@@ -43,7 +43,7 @@ ONLY = {
         src/app/idempotency/__init__.py src/app/idempotency/dependencies.py
         src/app/idempotency/models.py src/app/idempotency/service.py src/app/items/models.py src/app/items/service.py
         src/app/kit/database_errors.py src/app/kit/database_url.py src/app/kit/enums.py src/app/kit/query_spans.py
-        src/app/kit/references.py
+        src/app/kit/queries.py src/app/kit/references.py
         src/app/migrations/__init__.py src/app/migrations/env.py
         src/app/migrations/script.py.mako src/app/migrations/versions/0001_initial.py
         tests/databases.py tests/seeds.py tests/test_database.py tests/test_migrations.py tests/cli/test_db.py
@@ -106,9 +106,9 @@ EXEMPT = re.compile(
 # H2 of the requirements: lines of Python in src/app and in tests, and those that later features added:
 # conditional requests, limits of requests, telemetry, error reports, lines of the log for people, examples of
 # errors, and filters and order of lists in all variants; sessions, security events, rules for passwords and
-# emails with accounts; references, enums, safe retries, jobs and their worker, spans and metrics of queries
-# and jobs, and errors, locks and checks of migrations with a database.
-MAX_LINES = {FULL: (4500 + 3230, 3200 + 1400 + 930), BARE: (1600 + 790, 1200 + 700)}
+# emails with accounts; references, enums, safe retries, fast reads, jobs and their worker, spans and metrics of
+# queries and jobs, and errors, locks and checks of migrations with a database.
+MAX_LINES = {FULL: (4500 + 3320, 3200 + 1400 + 980), BARE: (1600 + 790, 1200 + 700)}
 MAX_TOP_LEVEL = 20
 MAX_PYTHON_TEMPLATES = 10
 MAX_BLOCK_TAGS = 300
@@ -271,11 +271,12 @@ def imports(source: str) -> set[str]:
 
 
 def test_imports_go_one_way(project: Project) -> None:
-    """The order is tooling -> main -> domains -> database -> kit -> config."""
-    domain = r"app\.(?!kit\b|cli\b|database\b|config\b|main\b|migrations\b)"
+    """The order is tooling -> main -> domains -> database -> reader -> kit -> config."""
+    domain = r"app\.(?!kit\b|cli\b|database\b|config\b|main\b|migrations\b|reader\b)"
     forbidden = {
         r"src/app/": r"fastship_tooling|tests",
-        r"src/app/kit/": rf"{domain}|app\.(cli|database|main|migrations)\b",
+        r"src/app/kit/": rf"{domain}|app\.(cli|database|main|migrations|reader)\b",
+        r"src/app/reader\.py": rf"{domain}|app\.(cli|database|main|migrations)\b",
         r"src/app/config\.py": r"app\.(?!kit\b)",
         r"src/app/database\.py": rf"{domain}|app\.(cli|main|migrations)\b",
         r"src/app/(?!kit|cli|main|migrations)\w+/": r"app\.(cli|main)\b",

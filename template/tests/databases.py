@@ -19,6 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 from app import migrations
 from app.config import DatabaseSettings, Settings
 from app.database import SessionFactory, create_engine
+from app.reader import Reader
 from tests.conftest import load_settings
 
 
@@ -116,17 +117,18 @@ async def engine(settings: Settings) -> AsyncIterator[AsyncEngine]:
 @pytest.fixture
 async def session(app: FastAPI, engine: AsyncEngine) -> AsyncIterator[AsyncSession]:
     """Open the transaction of this test, which all requests share. It is rolled back."""
-    original = app.state.session_factory, app.state.read_connection
+    original = app.state.session_factory, app.state.reader
     async with engine.connect() as connection:
         transaction = await connection.begin()
         factory = async_sessionmaker(
             connection, expire_on_commit=False, join_transaction_mode="create_savepoint"
         )
         app.state.session_factory = factory
-        app.state.read_connection = lambda: nullcontext(connection.sync_connection)
+        pooled = await connection.get_raw_connection()
+        app.state.reader = Reader(lambda: nullcontext(pooled), engine.dialect)
         try:
             async with factory() as session:
                 yield session
         finally:
-            app.state.session_factory, app.state.read_connection = original
+            app.state.session_factory, app.state.reader = original
             await transaction.rollback()

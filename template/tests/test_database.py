@@ -26,7 +26,7 @@ async def numbers(app: FastAPI, session_factory: SessionFactory) -> AsyncIterato
         await session.execute(text("CREATE TABLE numbers (n int UNIQUE)"))
     numbers = FastAPI()
     numbers.state.session_factory = session_factory
-    numbers.state.read_connection = app.state.read_connection
+    numbers.state.reader = app.state.reader
     numbers.state.called = []
     add_problem_handlers(numbers)
     router = APIRouter()

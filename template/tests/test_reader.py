@@ -1,16 +1,20 @@
 import asyncio
+import enum
+import traceback
 from collections.abc import AsyncIterator
 
+import asyncpg
 import pytest
 from fastapi import FastAPI, Request
 from fastapi.responses import StreamingResponse
 from httpx2 import AsyncClient
-from sqlalchemy import bindparam, delete, func, select, table, text
+from sqlalchemy import Enum, bindparam, column, delete, func, select, table, text
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.exc import InvalidRequestError
 from starlette.types import Message
 
 from app.database import SessionDep, SessionFactory, open_session
-from app.kit.problems import add_problem_handlers
+from app.kit.problems import ServiceUnavailable, add_problem_handlers
 from app.reader import ReaderDep
 from tests.conftest import client_of
 
@@ -18,12 +22,16 @@ NUMBERS = select(func.generate_series(7, 9).table_valued("n").render_derived().c
 FROM = NUMBERS.where(NUMBERS.selected_columns.n >= bindparam("least"))
 
 
+class Color(enum.StrEnum):
+    RED = "red"
+
+
 @pytest.fixture
 def small(app: FastAPI, session_factory: SessionFactory) -> FastAPI:
     """Return an application without endpoints, whose requests have connections of their own."""
     small = FastAPI()
     small.state.session_factory = session_factory
-    small.state.read_connection = app.state.read_connection
+    small.state.reader = app.state.reader
     add_problem_handlers(small)
     return small
 
@@ -39,6 +47,47 @@ class TestReader:
             response = await client.get("/numbers")
 
         assert response.json() == [[{"n": 7}, {"n": 8}, {"n": 9}], {"n": 8}, None]
+
+    async def test_types(self, small: FastAPI) -> None:
+        given = {"color": Color.RED, "data": {"a": [1]}}
+        types = (("color", Enum(Color, native_enum=False)), ("data", JSONB))
+        columns = (bindparam(name, type_=type_).label(name) for name, type_ in types)
+
+        assert await small.state.reader.all(select(*columns), **given) == [given]
+
+    async def test_list_of_values(self, small: FastAPI) -> None:
+        numbers = NUMBERS.where(NUMBERS.selected_columns.n.in_(bindparam("some")))
+
+        for some in ([7, 9], []):
+            rows = await small.state.reader.all(numbers, some=some)
+            assert [row["n"] for row in rows] == some
+
+    async def test_values_are_not_logged(self, small: FastAPI) -> None:
+        with pytest.raises(asyncpg.DataError) as caught:
+            await small.state.reader.all(FROM, least="*secret*" * 2)
+
+        logged = "".join(traceback.format_exception(caught.value))
+        assert "invalid input for query argument" in logged
+        assert "*secret**secret*" not in logged
+
+    async def test_connection_is_closed_during_the_query(self, small: FastAPI) -> None:
+        terminate = select(func.pg_terminate_backend(func.pg_backend_pid()))
+
+        with pytest.raises(ServiceUnavailable):
+            await small.state.reader.all(terminate)
+
+        assert await small.state.reader.first(NUMBERS) == {"n": 7}
+
+    async def test_table_is_changed(self, small: FastAPI, session_factory: SessionFactory) -> None:
+        numbers = select(table("reads", column("n")))
+        for type_ in ("integer", "text"):
+            async with session_factory() as session, session.begin():
+                await session.execute(text("DROP TABLE IF EXISTS reads"))
+                await session.execute(text(f"CREATE TABLE reads AS SELECT 1::{type_} AS n"))
+            [row] = await small.state.reader.all(numbers)
+            assert str(row["n"]) == "1"
+        async with session_factory() as session, session.begin():
+            await session.execute(text("DROP TABLE reads"))
 
     async def test_no_connection_between_queries(
         self, small: FastAPI, session_factory: SessionFactory

@@ -23,7 +23,7 @@ from app.items.service import ITEMS
 from app.kit.middleware import RequestMiddleware
 from app.kit.pagination import PageParams
 from app.main import create_app
-from app.reader import Reader, fetch_page
+from app.reader import fetch_page
 
 REQUESTS = 25
 ROUNDS = 120
@@ -74,7 +74,7 @@ async def main() -> None:
         plain = FastAPI(telemetry={"auto_configure": False, "tracing": False, "metrics": False, "logs": False})
         plain.include_router(router)
         wrapped = RequestMiddleware(plain, settings=app.state.settings.app)
-        reader = Reader(app.state.read_connection)
+        reader = app.state.reader
         log = structlog.stdlib.get_logger("app.requests")
         page = PageParams()
 

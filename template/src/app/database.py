@@ -4,14 +4,13 @@ import enum
 import math
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from datetime import datetime
-from functools import partial
 from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import Depends, FastAPI, Request
-from sqlalchemy import Connection, DateTime, MetaData, Table, event, func, text
+from sqlalchemy import DateTime, MetaData, Table, event, func, text
 from sqlalchemy.exc import InvalidatePoolError
 from sqlalchemy.ext.asyncio import (
     AsyncEngine,
@@ -29,6 +28,7 @@ from app.kit.enums import TEXT_ENUM, add_checks
 from app.kit.problems import Problem, ServiceUnavailable, raises
 from app.kit.query_spans import add_query_spans
 from app.kit.telemetry import is_exported
+from app.reader import Reader
 
 # The form of PostgreSQL's own default names.
 NAMING_CONVENTION = {
@@ -149,18 +149,12 @@ def create_session_factory(engine: AsyncEngine) -> SessionFactory:
     return async_sessionmaker(engine, expire_on_commit=False, close_resets_only=False)
 
 
-def read_connection(engine: AsyncEngine) -> Connection:
-    """Open a connection in AUTOCOMMIT mode, in code that SQLAlchemy has made synchronous."""
-    # An engine with this option has an event for it, which would slow down each query.
-    return engine.sync_engine.connect().execution_options(isolation_level="AUTOCOMMIT")
-
-
 @asynccontextmanager
 async def lifespan(app: FastAPI, settings: DatabaseSettings) -> AsyncIterator[None]:
     """Provide sessions to the requests of `app`, and close the connections on shutdown."""
     engine = create_engine(settings)
     app.state.session_factory = create_session_factory(engine)
-    app.state.read_connection = partial(read_connection, engine)
+    app.state.reader = Reader(lambda: closing(engine.sync_engine.raw_connection()), engine.dialect)
 
     async def check() -> None:
         async with engine.connect() as connection:

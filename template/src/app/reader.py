@@ -1,33 +1,43 @@
 """Reads without a transaction and without models, and pages of lists."""
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from functools import lru_cache
 from typing import Annotated, Any
 
+from asyncpg import Record
 from fastapi import Depends, Request
-from sqlalchemy import ColumnElement, Connection, Integer, Result, Select, bindparam, tuple_
+from sqlalchemy import ColumnElement, Dialect, Integer, Result, Select, bindparam, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.util import greenlet_spawn
+from sqlalchemy.pool import PoolProxiedConnection
+from sqlalchemy.util import await_, greenlet_spawn
 
 from app.kit.database_errors import database_errors
 from app.kit.pagination import Cursor, PageParams
 from app.kit.problems import ServiceUnavailable, raises
+from app.kit.queries import compile_query
+from app.kit.query_spans import query_span
+from app.kit.telemetry import is_exported
 
 
 class Reader:
     """Reads rows as dictionaries, outside of a transaction.
 
-    Without ORM objects, BEGIN and COMMIT, a query takes half the time. Each statement sees the latest
-    committed rows, as in a transaction of PostgreSQL's default isolation level. A connection is only
-    used for the time of one query.
+    SQLAlchemy compiles a statement once, and asyncpg executes it. A query takes a third of the time
+    that it takes in a session. Each statement sees the latest committed rows, as in a transaction of
+    PostgreSQL's default isolation level. A connection is only used for the time of one query.
 
     Args:
-        connect: Opens a connection in AUTOCOMMIT mode.
+        connect: Takes a connection from the pool.
+        dialect: Dialect of the engine.
     """
 
-    def __init__(self, connect: Callable[[], AbstractContextManager[Connection]]) -> None:
+    def __init__(
+        self, connect: Callable[[], AbstractContextManager[PoolProxiedConnection]], dialect: Dialect
+    ) -> None:
         self._connect = connect
+        self._dialect = dialect
+        self._span = query_span if is_exported() else nullcontext
 
     async def all(self, statement: Select[Any], **parameters: object) -> list[dict[str, Any]]:
         """Return the rows that a statement selects.
@@ -40,17 +50,17 @@ class Reader:
             TypeError: The statement is not a SELECT.
             ServiceUnavailable: The database is unavailable.
         """
-        if not statement.is_select:
-            raise TypeError("A Reader only selects. To change rows, use the session (SessionDep).")
-        with database_errors():
-            # One switch to synchronous code. The methods of AsyncConnection would need three.
-            return await greenlet_spawn(self._select, statement, parameters)
+        query = compile_query(statement, self._dialect)
+        text, arguments = query.bind(parameters)
+        with database_errors(), self._span(text):
+            # The pool of SQLAlchemy waits in greenlets.
+            return query.rows(await greenlet_spawn(self._fetch, text, arguments))
 
-    def _select(
-        self, statement: Select[Any], parameters: dict[str, object]
-    ) -> list[dict[str, Any]]:
+    def _fetch(self, text: str, arguments: list[Any]) -> list[Record]:
         with self._connect() as connection:
-            return rows_of(connection.execute(statement, parameters))
+            driver: Any = connection.driver_connection
+            records: list[Record] = await_(driver.fetch(text, *arguments))
+        return records
 
     async def first(self, statement: Select[Any], **parameters: object) -> dict[str, Any] | None:
         """Return the first row that a statement selects, if any.
@@ -72,7 +82,8 @@ def rows_of(result: Result[Any]) -> list[dict[str, Any]]:
 @raises(ServiceUnavailable)
 async def get_reader(request: Request) -> Reader:
     """Return the reader of the request."""
-    return Reader(request.app.state.read_connection)
+    reader: Reader = request.app.state.reader
+    return reader
 
 
 ReaderDep = Annotated[Reader, Depends(get_reader)]

@@ -18,24 +18,6 @@ from app.kit.problems import ServiceUnavailable, raises
 from app.kit.state import SettingsDep
 from app.reader import get_reader
 
-
-class AccessToken(OAuth2PasswordBearer):
-    """The access token of a request. The dependency is the ID of the session that it names."""
-
-    # One dependency instead of two: each takes time, and most requests have this one.
-    async def __call__(self, request: Request) -> UUID | None:  # type: ignore[override]
-        """Return the ID of the session, if the token is valid."""
-        token = await super().__call__(request)
-        return read_access_token(token, request.app.state.settings.auth) if token else None
-
-
-access_token = AccessToken(
-    # A relative URL, so that the Authorize button works behind a proxy that adds a prefix.
-    tokenUrl="api/v1/auth/token",
-    scheme_name=OAuth2PasswordBearer.__name__,
-    auto_error=False,
-)
-
 USER_OF_SESSION = (
     select(*models.User.__table__.columns)
     .join(models.Session, models.Session.user_id == models.User.id)
@@ -45,6 +27,48 @@ USER_OF_SESSION = (
         models.User.is_active,
     )
 )
+
+
+class SignedInUser(OAuth2PasswordBearer):
+    """The user whose access token the request has."""
+
+    # One dependency instead of two: each takes time, and most requests have this one.
+    async def __call__(self, request: Request) -> models.User:  # type: ignore[override]
+        """Return the authenticated user. To change it, lock it: `users.lock(user.id)`.
+
+        Raises:
+            NotAuthenticated: The access token is missing, invalid or revoked, or the user is inactive.
+            ServiceUnavailable: The database is unavailable.
+        """
+        session_id = await self.session_id(request)
+        if session_id is None:
+            raise NotAuthenticated
+        reader = await get_reader(request)
+        row = await reader.first(USER_OF_SESSION, session_id=session_id)
+        if row is None:
+            raise NotAuthenticated
+        user = models.User()
+        instance_dict(user).update(row)  # setting the attributes would record changes
+        # A new row of another model can reference it, without a second INSERT of the user.
+        make_transient_to_detached(user)
+        return user
+
+    async def session_id(self, request: Request) -> UUID | None:
+        """Return the ID of the session that the token names, if it is valid."""
+        token = await super().__call__(request)
+        return read_access_token(token, request.app.state.settings.auth) if token else None
+
+
+get_current_user = SignedInUser(
+    # A relative URL, so that the Authorize button works behind a proxy that adds a prefix.
+    tokenUrl="api/v1/auth/token",
+    scheme_name=OAuth2PasswordBearer.__name__,
+    auto_error=False,
+)
+raises(NotAuthenticated, ServiceUnavailable)(get_current_user)
+
+CurrentUser = Annotated[models.User, Depends(get_current_user)]
+CurrentSessionId = Annotated[UUID | None, Depends(get_current_user.session_id)]
 
 
 async def get_session_service(
@@ -65,33 +89,6 @@ async def get_user_service(
 
 
 Users = Annotated[UserService, Depends(get_user_service)]
-
-
-CurrentSessionId = Annotated[UUID | None, Depends(access_token)]
-
-
-@raises(NotAuthenticated, ServiceUnavailable)
-async def get_current_user(request: Request, session_id: CurrentSessionId) -> models.User:
-    """Return the authenticated user. To change it, lock it: `users.lock(user.id)`.
-
-    Raises:
-        NotAuthenticated: The access token is missing, invalid or revoked, or the user is inactive.
-        ServiceUnavailable: The database is unavailable.
-    """
-    if session_id is None:
-        raise NotAuthenticated
-    reader = await get_reader(request)  # not a dependency, to save time
-    row = await reader.first(USER_OF_SESSION, session_id=session_id)
-    if row is None:
-        raise NotAuthenticated
-    user = models.User()
-    instance_dict(user).update(row)  # setting the attributes would record changes
-    # A new row of another model can reference it, without a second INSERT of the user.
-    make_transient_to_detached(user)
-    return user
-
-
-CurrentUser = Annotated[models.User, Depends(get_current_user)]
 
 
 @raises(SuperuserRequired)

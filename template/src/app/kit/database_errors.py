@@ -6,7 +6,12 @@ from contextlib import contextmanager
 from http import HTTPStatus
 from socket import gaierror
 
-from asyncpg.exceptions import ForeignKeyViolationError, PostgresError, UniqueViolationError
+from asyncpg.exceptions import (
+    ForeignKeyViolationError,
+    InterfaceError,
+    PostgresError,
+    UniqueViolationError,
+)
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm.exc import StaleDataError
@@ -36,9 +41,10 @@ def is_unavailable(error: BaseException) -> bool:
         error = error.orig or error
     if str(getattr(error, "sqlstate", "")).startswith(UNAVAILABLE_SQLSTATES):
         return True
-    # asyncio raises a plain OSError when it cannot connect to any of several addresses. Subclasses,
-    # such as FileNotFoundError, have other causes.
-    return isinstance(error, UNAVAILABLE_ERRORS) or type(error) is OSError
+    # asyncio raises a plain OSError when it cannot connect to any of several addresses, and asyncpg a
+    # plain InterfaceError when the connection is closed. Subclasses, such as FileNotFoundError, have
+    # other causes.
+    return isinstance(error, UNAVAILABLE_ERRORS) or type(error) in {OSError, InterfaceError}
 
 
 class Conflict(Problem):
@@ -91,7 +97,12 @@ def database_errors() -> Iterator[None]:
 def hide_values(error: Exception) -> None:
     """Remove the values from a database error that is logged."""
     if isinstance(error, DBAPIError) and error.orig:
-        for part in filter(None, (error, error.orig, error.orig.__cause__)):
-            part.args = tuple(VALUES.sub(r"\1 hidden", str(arg)) for arg in part.args)
-            if isinstance(part, PostgresError):
-                part.detail = None
+        parts = [error, error.orig, error.orig.__cause__]
+    elif isinstance(error, InterfaceError | PostgresError):  # of a Reader
+        parts = [error]
+    else:
+        return
+    for part in filter(None, parts):
+        part.args = tuple(VALUES.sub(r"\1 hidden", str(arg)) for arg in part.args)
+        if isinstance(part, PostgresError):
+            part.detail = None
