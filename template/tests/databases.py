@@ -125,7 +125,7 @@ async def session(app: FastAPI, engine: AsyncEngine) -> AsyncIterator[AsyncSessi
         )
         app.state.session_factory = factory
         pooled = await connection.get_raw_connection()
-        app.state.reader = Reader(lambda: nullcontext(pooled), engine.dialect)
+        app.state.reader = Reader(lambda: nullcontext(pooled), 1, engine.dialect)
         try:
             async with factory() as session:
                 yield session

@@ -154,7 +154,11 @@ async def lifespan(app: FastAPI, settings: DatabaseSettings) -> AsyncIterator[No
     """Provide sessions to the requests of `app`, and close the connections on shutdown."""
     engine = create_engine(settings)
     app.state.session_factory = create_session_factory(engine)
-    app.state.reader = Reader(lambda: closing(engine.sync_engine.raw_connection()), engine.dialect)
+    app.state.reader = Reader(
+        lambda: closing(engine.sync_engine.raw_connection()),
+        settings.pool_size + settings.max_overflow,
+        engine.dialect,
+    )
 
     async def check() -> None:
         async with engine.connect() as connection:

@@ -16,19 +16,8 @@ def worker(
 
     Example: worker --port 8001
     """
-    import uvicorn
-
-    from app.kit.logs import configure_logging
+    from app import server
 
     settings = load_settings()
-    configure_logging(settings)
     db.require_current_schema(settings)
-    uvicorn.run(
-        "app.worker:create_worker",
-        factory=True,
-        host=host or settings.app.host,
-        port=port or settings.app.port,
-        log_config=None,
-        access_log=False,
-        server_header=False,
-    )
+    server.start("app.worker:create_worker", host=host, port=port, workers=1)
