@@ -51,8 +51,9 @@ def dev(
 
             check_redis()
         if first_start:
-            # Compile the modules of the project while the services start.
-            compiling = subprocess.Popen([sys.executable, "-m", "compileall", "-q", ROOT / "src"])
+            # Compile the modules on another core while the services start.
+            importing = [sys.executable, "-c", "import app.main"]
+            compiling = subprocess.Popen(importing, stderr=subprocess.DEVNULL)
             stack.callback(compiling.wait)
         try:
             if HAS_DATABASE:
