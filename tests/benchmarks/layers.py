@@ -1,8 +1,7 @@
 """CPU time of the parts of a request, measured in the process of the application."""
 
-from tests.benchmarks.load import database
+from tests.benchmarks.load import database, production
 from tests.project import Project
-from tests.running import ACCOUNTS
 
 MEASURE = """
 import asyncio
@@ -108,13 +107,8 @@ def layers(project: Project) -> None:
     """
     project.run("uv", "sync", "--quiet")
     with database(project) as url:
-        variables = ACCOUNTS | {
-            "APP_ENVIRONMENT": "production",
-            "APP_TRUSTED_HOSTS": "*",
-            "AUTH_RATE_LIMITS": "false",
-            "DATABASE_URL": url,
-            "REDIS_URL": "redis://127.0.0.1:1/0",  # not used by these requests
-        }
+        # These requests do not use Redis.
+        variables = production(url, "redis://127.0.0.1:1/0")
         output = project.run(
             "uv", "run", "--quiet", "python", "-c", MEASURE, check=True, **variables
         )

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tests.project import Project
-from tests.running import Application, free_port, listens
+from tests.running import ACCOUNTS, Application, free_port, listens
 
 SECONDS = 8
 CONNECTIONS = 16
@@ -72,6 +72,17 @@ def serving(project: Project, *command: str, **variables: str) -> Iterator[tuple
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
+
+
+def production(database_url: str, redis_url: str) -> dict[str, str]:
+    """Return environment variables for a server in production, without rate limits."""
+    return ACCOUNTS | {
+        "APP_ENVIRONMENT": "production",
+        "APP_TRUSTED_HOSTS": "*",
+        "AUTH_RATE_LIMITS": "false",
+        "DATABASE_URL": database_url,
+        "REDIS_URL": redis_url,
+    }
 
 
 def processes(session: int) -> list[Path]:

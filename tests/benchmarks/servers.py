@@ -7,8 +7,17 @@ from threading import Event, Thread
 
 import httpx2
 
-from tests.benchmarks.load import database, fill, memory_mb, processes, rate, serving
+from tests.benchmarks.load import (
+    database,
+    fill,
+    memory_mb,
+    processes,
+    production,
+    rate,
+    serving,
+)
 from tests.project import Project
+from tests.running import redis_server
 
 SLOW = '''
 
@@ -99,8 +108,8 @@ def servers(project: Project) -> None:
     project.run("uv", "sync", "--quiet")
     print("| server | live, of CPU | 20 items, of CPU | memory, idle | SIGTERM | worker killed |")
     print("| --- | --- | --- | --- | --- | --- |")
-    with database(project) as database_url:
-        variables = {"APP_ENVIRONMENT": "development", "DATABASE_URL": database_url}
+    with database(project) as database_url, redis_server(project.path) as redis_url:
+        variables = production(database_url, redis_url)
         token = None
         for name, command in COMMANDS.items():
             with serving(project, *command, "1", **variables) as (url, session):
