@@ -24,7 +24,8 @@ src/app/kit/__init__.py src/app/kit/api_docs.py src/app/kit/conditions.py src/ap
 src/app/kit/http_protocol.py src/app/kit/logs.py
 src/app/kit/middleware.py src/app/kit/pagination.py src/app/kit/openapi.py src/app/kit/problems.py src/app/kit/routing.py
 src/app/kit/schemas.py src/app/kit/settings.py src/app/kit/state.py src/app/kit/telemetry.py
-tests/__init__.py tests/conftest.py tests/test_config.py tests/test_docstrings.py tests/test_main.py
+src/app/server.py
+tests/__init__.py tests/conftest.py tests/test_config.py tests/test_docstrings.py tests/test_main.py tests/test_server.py
 tests/cli/__init__.py tests/cli/test_main.py
 tests/health/__init__.py tests/health/test_probe.py tests/health/test_router.py
 tests/items/__init__.py tests/items/factories.py tests/items/test_router.py
@@ -104,11 +105,11 @@ EXEMPT = re.compile(
 )
 
 # H2 of the requirements: lines of Python in src/app and in tests, and those that later features added:
-# conditional requests, limits of requests, telemetry, error reports, lines of the log for people, examples of
+# conditional requests, limits of requests, a server without the command line, telemetry, error reports, lines of the log for people, examples of
 # errors, and filters and order of lists in all variants; sessions, security events, rules for passwords and
 # emails with accounts; references, enums, safe retries, fast reads, jobs and their worker, spans and metrics of
 # queries and jobs, and errors, locks and checks of migrations with a database.
-MAX_LINES = {FULL: (4500 + 3320, 3200 + 1400 + 980), BARE: (1600 + 790, 1200 + 700)}
+MAX_LINES = {FULL: (4500 + 3350, 3200 + 1400 + 980), BARE: (1600 + 810, 1200 + 720)}
 MAX_TOP_LEVEL = 20
 MAX_PYTHON_TEMPLATES = 10
 MAX_BLOCK_TAGS = 300

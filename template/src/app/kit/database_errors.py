@@ -9,6 +9,7 @@ from socket import gaierror
 from asyncpg.exceptions import (
     ForeignKeyViolationError,
     InterfaceError,
+    InternalClientError,
     PostgresError,
     UniqueViolationError,
 )
@@ -27,6 +28,9 @@ UNAVAILABLE_SQLSTATES = (
     *("57014", "55P03", "25P03", "25P04", "25006", "40001", "40P01"),
 )
 UNAVAILABLE_ERRORS = (ConnectionError, TimeoutError, gaierror, PoolTimeoutError)
+# asyncio raises a plain OSError when it cannot connect to any of several addresses, and asyncpg the others
+# when the connection is closed. Subclasses, such as FileNotFoundError, have other causes.
+UNAVAILABLE_TYPES = {OSError, InterfaceError, InternalClientError}
 # DETAIL: Failing row contains (...). invalid input for query argument $1: ... (expected str, got int)
 VALUES = re.compile(r"(DETAIL:|invalid input for query argument \$\d+:).*", re.DOTALL)
 # Columns that the server sets. The client cannot correct them.
@@ -41,10 +45,7 @@ def is_unavailable(error: BaseException) -> bool:
         error = error.orig or error
     if str(getattr(error, "sqlstate", "")).startswith(UNAVAILABLE_SQLSTATES):
         return True
-    # asyncio raises a plain OSError when it cannot connect to any of several addresses, and asyncpg a
-    # plain InterfaceError when the connection is closed. Subclasses, such as FileNotFoundError, have
-    # other causes.
-    return isinstance(error, UNAVAILABLE_ERRORS) or type(error) in {OSError, InterfaceError}
+    return isinstance(error, UNAVAILABLE_ERRORS) or type(error) in UNAVAILABLE_TYPES
 
 
 class Conflict(Problem):
