@@ -3,9 +3,10 @@
 import asyncio
 import atexit
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from functools import cache
+from typing import Any
 from uuid import uuid4
 
 import asyncpg
@@ -13,8 +14,8 @@ import pytest
 from fastapi import FastAPI
 from fastship_tooling.database import postgres
 from pydantic import SecretStr
-from sqlalchemy import make_url
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
+from sqlalchemy import RowMapping, make_url
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, async_sessionmaker
 
 from app import migrations
 from app.config import DatabaseSettings, Settings
@@ -114,6 +115,22 @@ async def engine(settings: Settings) -> AsyncIterator[AsyncEngine]:
     await engine.dispose()
 
 
+class SharedConnection:
+    """The connection of a test, for its reader: queries of concurrent requests wait for each other.
+
+    Args:
+        connection: Connection of the sessions.
+    """
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self.connection = connection
+        self.driver_connection = self
+
+    async def fetch(self, text: str, *arguments: object) -> Sequence[RowMapping]:
+        result = await self.connection.exec_driver_sql(text, arguments)
+        return result.mappings().all()
+
+
 @pytest.fixture
 async def session(app: FastAPI, engine: AsyncEngine) -> AsyncIterator[AsyncSession]:
     """Open the transaction of this test, which all requests share. It is rolled back."""
@@ -124,8 +141,8 @@ async def session(app: FastAPI, engine: AsyncEngine) -> AsyncIterator[AsyncSessi
             connection, expire_on_commit=False, join_transaction_mode="create_savepoint"
         )
         app.state.session_factory = factory
-        pooled = await connection.get_raw_connection()
-        app.state.reader = Reader(lambda: nullcontext(pooled), 1, engine.dialect)
+        shared: Any = SharedConnection(connection)
+        app.state.reader = Reader(lambda: nullcontext(shared), engine.dialect, 1, 10)
         try:
             async with factory() as session:
                 yield session

@@ -201,7 +201,7 @@ class TestUnavailable:
             (DBAPIError("", {}, asyncpg.DivisionByZeroError("division by zero")), False),
             (OSError("Multiple exceptions: [Errno 111] Connect call failed, ..."), True),
             (TimeoutError(), True),
-            (asyncpg.InterfaceError("connection is closed"), True),
+            (asyncpg.InterfaceError("the server expects 1 argument"), False),
             (asyncpg.InternalClientError("another operation (2) is in progress"), True),
             (asyncpg.DataError("invalid input for query argument $1"), False),
             (FileNotFoundError("unrelated file"), False),

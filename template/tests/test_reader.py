@@ -2,20 +2,37 @@ import asyncio
 import enum
 import traceback
 from collections.abc import AsyncIterator
+from contextlib import closing
+from decimal import Decimal
+from typing import Any
 
 import asyncpg
 import pytest
 from fastapi import FastAPI, Request
 from fastapi.responses import StreamingResponse
 from httpx2 import AsyncClient
-from sqlalchemy import Enum, bindparam, column, delete, func, select, table, text
+from sqlalchemy import (
+    ARRAY,
+    Double,
+    Enum,
+    Integer,
+    Numeric,
+    bindparam,
+    column,
+    delete,
+    func,
+    literal,
+    select,
+    table,
+    text,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.exc import InvalidRequestError
 from starlette.types import Message
 
 from app.database import SessionDep, SessionFactory, open_session
 from app.kit.problems import ServiceUnavailable, add_problem_handlers
-from app.reader import ReaderDep
+from app.reader import Reader, ReaderDep
 from tests.conftest import client_of
 
 NUMBERS = select(func.generate_series(7, 9).table_valued("n").render_derived().c.n)
@@ -49,11 +66,39 @@ class TestReader:
         assert response.json() == [[{"n": 7}, {"n": 8}, {"n": 9}], {"n": 8}, None]
 
     async def test_types(self, small: FastAPI) -> None:
-        given = {"color": Color.RED, "data": {"a": [1]}}
-        types = (("color", Enum(Color, native_enum=False)), ("data", JSONB))
-        columns = (bindparam(name, type_=type_).label(name) for name, type_ in types)
+        given = {
+            "color": Color.RED,
+            "data": {"a": [1]},
+            "price": Decimal("1.50"),
+            "weight": 0.5,
+            "prices": [Decimal("0.1")],
+        }
+        types: list[Any] = [
+            Enum(Color, native_enum=False),
+            JSONB,
+            Numeric(10, 2),
+            Double,
+            ARRAY(Numeric),
+        ]
+        columns = (
+            bindparam(name, type_=type_).label(name)
+            for name, type_ in zip(given, types, strict=True)
+        )
 
         assert await small.state.reader.all(select(*columns), **given) == [given]
+
+    async def test_columns_that_repeat(self, small: FastAPI) -> None:
+        color = literal("red", Enum(Color, native_enum=False)).label("n")
+
+        with pytest.raises(TypeError, match="names that repeat"):
+            await small.state.reader.all(select(color, literal(1).label("n")))
+
+    async def test_value_in_the_text(self, small: FastAPI) -> None:
+        first = select(FROM.selected_columns.n).where(
+            FROM.selected_columns.n == bindparam("n", type_=Integer, literal_execute=True)
+        )
+
+        assert await small.state.reader.first(first, n=8) == {"n": 8}
 
     async def test_list_of_values(self, small: FastAPI) -> None:
         numbers = NUMBERS.where(NUMBERS.selected_columns.n.in_(bindparam("some")))
@@ -77,6 +122,24 @@ class TestReader:
             await small.state.reader.all(terminate)
 
         assert await small.state.reader.first(NUMBERS) == {"n": 7}
+
+    async def test_mistake(self, small: FastAPI) -> None:
+        numbers = NUMBERS.where(NUMBERS.selected_columns.n.in_(bindparam("some")))
+
+        with pytest.raises(asyncpg.InterfaceError, match="32767"):
+            await small.state.reader.all(numbers, some=list(range(40_000)))
+
+    async def test_no_free_connection(self, small: FastAPI) -> None:
+        engine = small.state.session_factory.kw["bind"].sync_engine
+        reader = Reader(lambda: closing(engine.raw_connection()), engine.dialect, 1, 0.1)
+        sleep = select(func.pg_sleep(1))
+
+        first = asyncio.create_task(reader.all(sleep))
+        await asyncio.sleep(0)
+
+        with pytest.raises(ServiceUnavailable):
+            await reader.all(sleep)
+        await first
 
     async def test_table_is_changed(self, small: FastAPI, session_factory: SessionFactory) -> None:
         numbers = select(table("reads", column("n")))

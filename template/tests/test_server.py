@@ -13,8 +13,9 @@ def test_start(monkeypatch: pytest.MonkeyPatch) -> None:
     started: list[list[str]] = []
     monkeypatch.setattr(os, "execv", lambda _path, command: started.append(command))
 
-    server.start("app.main:create_app", host=None, port=8001)
+    server.override(host=None, port=8001)
+    server.start("app.main:create_app")
 
-    assert started == [[sys.executable, "-m", "app.server", "app.main:create_app"]]
+    assert started == [[sys.executable, "-P", "-m", "app.server", "app.main:create_app"]]
     assert os.environ["APP_HOST"] == "::1"
     assert os.environ["APP_PORT"] == "8001"

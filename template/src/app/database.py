@@ -156,8 +156,9 @@ async def lifespan(app: FastAPI, settings: DatabaseSettings) -> AsyncIterator[No
     app.state.session_factory = create_session_factory(engine)
     app.state.reader = Reader(
         lambda: closing(engine.sync_engine.raw_connection()),
-        settings.pool_size + settings.max_overflow,
         engine.dialect,
+        settings.pool_size + settings.max_overflow,
+        settings.pool_timeout,
     )
 
     async def check() -> None:

@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager, nullcontext
 from functools import lru_cache
 from typing import Annotated, Any
 
-from asyncpg import Record
+from asyncpg import InterfaceError, Record
 from fastapi import Depends, Request
 from sqlalchemy import ColumnElement, Dialect, Integer, Result, Select, bindparam, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -30,20 +30,23 @@ class Reader:
 
     Args:
         connect: Takes a connection from the pool.
-        connections: Number of connections in the pool.
         dialect: Dialect of the engine.
+        connections: Number of connections in the pool.
+        timeout: Maximum time to wait for one of them, in seconds.
     """
 
     def __init__(
         self,
         connect: Callable[[], AbstractContextManager[PoolProxiedConnection]],
-        connections: int,
         dialect: Dialect,
+        connections: int,
+        timeout: float,
     ) -> None:
         self._connect = connect
+        self._dialect = dialect
         # To wait here takes a tenth of the time that it takes in the pool.
         self._free = asyncio.Semaphore(connections)
-        self._dialect = dialect
+        self._timeout = timeout
         self._span = query_span if is_exported() else nullcontext
 
     async def all(self, statement: Select[Any], **parameters: object) -> list[dict[str, Any]]:
@@ -59,16 +62,29 @@ class Reader:
         """
         query = compile_query(statement, self._dialect)
         text, arguments = query.bind(parameters)
-        with database_errors(), self._span(text):
-            async with self._free:
+        with database_errors():
+            if self._free.locked():
+                async with asyncio.timeout(self._timeout):
+                    await self._free.acquire()
+            else:
+                await self._free.acquire()
+            try:
                 # The pool of SQLAlchemy needs a greenlet.
                 records = await greenlet_spawn(self._fetch, text, arguments)
+            finally:
+                self._free.release()
         return query.rows(records)
 
     def _fetch(self, text: str, arguments: list[Any]) -> list[Record]:
         with self._connect() as connection:
             driver: Any = connection.driver_connection
-            records: list[Record] = await_(driver.fetch(text, *arguments))
+            try:
+                with self._span(text):
+                    records: list[Record] = await_(driver.fetch(text, *arguments))
+            except InterfaceError as error:
+                if driver.is_closed():
+                    raise ConnectionError from error
+                raise
         return records
 
     async def first(self, statement: Select[Any], **parameters: object) -> dict[str, Any] | None:

@@ -11,16 +11,24 @@ from app.kit.http_protocol import LimitedProtocol
 from app.kit.logs import configure_logging
 
 
-def start(application: str, **overrides: object) -> None:
+def override(**settings: object) -> None:
+    """Override settings in the environment of this process and of the server.
+
+    Args:
+        settings: Values, such as `port` for APP_PORT. None does not override.
+    """
+    given = {f"APP_{name.upper()}": value for name, value in settings.items()}
+    os.environ.update({name: str(value) for name, value in given.items() if value is not None})
+
+
+def start(application: str) -> None:
     """Replace this process by a server.
 
     Args:
         application: Function that creates the application: `module:function`.
-        overrides: Settings to override, such as `port` for APP_PORT, unless they are None.
     """
-    given = {f"APP_{name.upper()}": value for name, value in overrides.items()}
-    os.environ.update({name: str(value) for name, value in given.items() if value is not None})
-    command = [sys.executable, "-m", __name__, application]
+    # -P: modules in the working directory are not imported.
+    command = [sys.executable, "-P", "-m", __name__, application]
     if sys.platform == "win32":  # it cannot replace a process
         sys.exit(subprocess.call(command))  # noqa: S603
     os.execv(sys.executable, command)  # noqa: S606

@@ -18,6 +18,7 @@ def worker(
     """
     from app import server
 
+    server.override(host=host, port=port, workers=1)
     settings = load_settings()
     db.require_current_schema(settings)
-    server.start("app.worker:create_worker", host=host, port=port, workers=1)
+    server.start("app.worker:create_worker")

@@ -28,9 +28,9 @@ UNAVAILABLE_SQLSTATES = (
     *("57014", "55P03", "25P03", "25P04", "25006", "40001", "40P01"),
 )
 UNAVAILABLE_ERRORS = (ConnectionError, TimeoutError, gaierror, PoolTimeoutError)
-# asyncio raises a plain OSError when it cannot connect to any of several addresses, and asyncpg the others
-# when the connection is closed. Subclasses, such as FileNotFoundError, have other causes.
-UNAVAILABLE_TYPES = {OSError, InterfaceError, InternalClientError}
+# asyncio raises a plain OSError when it cannot connect to any of several addresses (subclasses, such as
+# FileNotFoundError, have other causes), and asyncpg its error when the connection is being closed.
+UNAVAILABLE_TYPES = {OSError, InternalClientError}
 # DETAIL: Failing row contains (...). invalid input for query argument $1: ... (expected str, got int)
 VALUES = re.compile(r"(DETAIL:|invalid input for query argument \$\d+:).*", re.DOTALL)
 # Columns that the server sets. The client cannot correct them.
