@@ -412,7 +412,7 @@ def never_be_ready(project: Path) -> None:
         (break_migrations, "The migration failed.", "60"),
         (drop_a_column, "fails.py: ban-drop-column", "60"),
         (crash, "RuntimeError: broken", "60"),
-        (never_be_ready, '/health/ready: {"status":"unavailable"', "30"),
+        (never_be_ready, '/health/ready: {"status":"unavailable"', "60"),
     ],
     ids=["migration", "unsafe migration", "crash", "never ready"],
 )
