@@ -4,6 +4,7 @@ import pytest
 import uvicorn
 from typer.testing import CliRunner
 
+from app import server
 from app.cli import serve
 from app.cli.main import app
 from app.config import AppSettings, LogSettings
@@ -22,10 +23,16 @@ class BareSettings(BaseAppSettings):
 def test_serve_options(monkeypatch: pytest.MonkeyPatch) -> None:
     options: dict[str, object] = {}
     monkeypatch.setattr(uvicorn, "run", lambda _app, **given: options.update(given))
-    monkeypatch.setattr(serve, "load_settings", lambda: BareSettings.load(env_file=None))
+    settings = MagicMock(load=lambda: BareSettings.load(env_file=None))
+    monkeypatch.setattr(serve, "load_settings", settings.load)
     monkeypatch.setattr(serve, "db", MagicMock(), raising=False)
+    # In the same process.
+    monkeypatch.setattr(server, "start", server.run)
+    monkeypatch.setattr(server, "Settings", settings)
+    monkeypatch.setattr(server, "configure_logging", MagicMock())
     monkeypatch.setenv("APP_ENVIRONMENT", "development")
     monkeypatch.setenv("PORT", "9123")  # set by hosting providers
+    monkeypatch.setenv("APP_PORT", "8000")
     monkeypatch.setenv("APP_WORKERS", "1")
 
     result = runner.invoke(app, ["serve", "--workers", "2"])
