@@ -53,11 +53,12 @@ class Reader:
         """Return the rows that a statement selects.
 
         Args:
-            statement: Selection of columns. Build it once: that takes longer than the query.
+            statement: Selection of columns. Build it once: to build and to compile it takes longer than
+                the query. The latest 1,000 stay in memory.
             parameters: Values of its `bindparam`s.
 
         Raises:
-            TypeError: The statement is not a SELECT.
+            TypeError: The statement is not a SELECT, or has columns that `Query.rows` refuses.
             ServiceUnavailable: The database is unavailable.
         """
         query = compile_query(statement, self._dialect)
@@ -106,7 +107,7 @@ def rows_of(result: Result[Any]) -> list[dict[str, Any]]:
 
 @raises(ServiceUnavailable)
 async def get_reader(request: Request) -> Reader:
-    """Return the reader of the request."""
+    """Return the reader of the application."""
     reader: Reader = request.app.state.reader
     return reader
 
