@@ -15,7 +15,13 @@ from threading import Event, Lock, Thread
 import httpx2
 import pytest
 
-from tests.benchmarks.load import database, processes, serving
+from tests.benchmarks.load import (
+    database,
+    main_process,
+    processes,
+    serving,
+    worker_processes,
+)
 from tests.project import Project
 from tests.report import FAULT
 from tests.running import ACCOUNTS, Application, redis_server
@@ -238,8 +244,7 @@ def freeze_redis(server: Server) -> None:
 
 
 def kill_worker(server: Server) -> None:
-    workers = sorted(processes(server.session), key=lambda path: int(path.name))
-    os.kill(int(workers[-1].name), signal.SIGKILL)
+    os.kill(worker_processes(server.session)[0], signal.SIGKILL)
     time.sleep(2)
 
 
@@ -319,9 +324,8 @@ def test_shutdown_under_load(
     load = Load(server.app, server.app.signed_in("shutdown@example.com", register=True))
     with load.running():
         time.sleep(1)
-        main = min(int(path.name) for path in processes(server.session))
         start = time.monotonic()
-        os.kill(main, signal.SIGTERM)
+        os.kill(main_process(server.session), signal.SIGTERM)
         while processes(server.session) and time.monotonic() - start < 60:
             time.sleep(0.1)
         seconds = time.monotonic() - start

@@ -20,7 +20,8 @@ import sys
 
 import asyncpg
 from httpx2 import ASGITransport, AsyncClient
-from sqlalchemy import Engine, event
+from sqlalchemy import event
+from sqlalchemy.pool import Pool
 
 from app import migrations
 from app.cli.db import database_url
@@ -36,9 +37,15 @@ executed = []
 plans = {}
 
 
-@event.listens_for(Engine, "before_cursor_execute")
-def record(_connection, _cursor, statement, parameters, *_):
-    executed.append((statement, parameters))
+# The logger of asyncpg sees the queries of sessions and of readers.
+@event.listens_for(Pool, "connect")
+def watch(connection, _record):
+    connection.driver_connection.add_query_logger(record)
+
+
+def record(logged):
+    if logged.query.startswith(("SELECT", "INSERT", "UPDATE", "DELETE")):
+        executed.append((logged.query, logged.args))
 
 
 async def measure(url):
@@ -65,6 +72,7 @@ async def measure(url):
             executed.clear()
             response = await client.request(method, path, params=parameters)
             response.raise_for_status()
+            assert executed, name
             plans[name] = []
             for statement, values in list(executed):
                 explain = f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {statement}"

@@ -98,6 +98,27 @@ def processes(session: int) -> list[Path]:
     return found
 
 
+def parent(path: Path) -> int:
+    """Return the parent of a process."""
+    return int((path / "stat").read_text().rpartition(")")[2].split()[1])
+
+
+def main_process(session: int) -> int:
+    """Return the process that uv started. IDs are reused, so it need not be the lowest one."""
+    [main] = [path for path in processes(session) if parent(path) == session]
+    return int(main.name)
+
+
+def worker_processes(session: int) -> list[int]:
+    """Return the worker processes of a server: its children without the resource tracker of Python."""
+    main = main_process(session)
+    return [
+        int(path.name)
+        for path in processes(session)
+        if parent(path) == main and "resource_tracker" not in (path / "cmdline").read_text()
+    ]
+
+
 def cpu_seconds(session: int) -> float:
     ticks = 0
     for path in processes(session):

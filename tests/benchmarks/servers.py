@@ -10,11 +10,13 @@ import httpx2
 from tests.benchmarks.load import (
     database,
     fill,
+    main_process,
     memory_mb,
     processes,
     production,
     rate,
     serving,
+    worker_processes,
 )
 from tests.project import Project
 from tests.running import redis_server
@@ -57,8 +59,7 @@ def stop(session: int, url: str) -> str:
     asking.start()
     time.sleep(0.5)
     start = time.perf_counter()
-    main = min(int(path.name) for path in processes(session))
-    os.kill(main, signal.SIGTERM)
+    os.kill(main_process(session), signal.SIGTERM)
     asking.join()
     while processes(session) and time.perf_counter() - start < 30:
         time.sleep(0.05)
@@ -67,9 +68,7 @@ def stop(session: int, url: str) -> str:
 
 def lose_a_worker(session: int, url: str) -> str:
     """Kill one of two workers under load. Return how many requests failed, and the time until two run again."""
-    # A worker has most of the threads or was started last; the resource tracker of Python has one.
-    workers = sorted(processes(session), key=lambda path: int(path.name))
-    before = len(workers)
+    before = len(processes(session))
     failed: list[str] = []
     over = Event()
 
@@ -85,7 +84,7 @@ def lose_a_worker(session: int, url: str) -> str:
         thread.start()
     time.sleep(1)
     start = time.perf_counter()
-    os.kill(int(workers[-1].name), signal.SIGKILL)
+    os.kill(worker_processes(session)[0], signal.SIGKILL)
     time.sleep(0.1)
     while len(processes(session)) < before and time.perf_counter() - start < 15:
         time.sleep(0.05)
