@@ -99,8 +99,10 @@ def processes(session: int) -> list[Path]:
 
 
 def parent(path: Path) -> int:
-    """Return the parent of a process."""
-    return int((path / "stat").read_text().rpartition(")")[2].split()[1])
+    """Return the parent of a process, or 0 if the process has ended."""
+    with contextlib.suppress(OSError):
+        return int((path / "stat").read_text().rpartition(")")[2].split()[1])
+    return 0
 
 
 def main_process(session: int) -> int:
