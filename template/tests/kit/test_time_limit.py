@@ -1,5 +1,6 @@
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 
 import pytest
 from fastapi import FastAPI, Request
@@ -7,6 +8,7 @@ from fastapi.responses import StreamingResponse
 
 from app.config import Settings
 from app.kit.routing import body_limit
+from app.kit.time_limit import TimeLimit
 from tests.conftest import client_of, create_test_app
 
 
@@ -36,6 +38,16 @@ async def test_response(app: FastAPI, capsys: pytest.CaptureFixture[str]) -> Non
     assert response.json()["detail"] == "The request took too long."
     assert cancelled == [True]
     assert "request timed out" in capsys.readouterr().out
+
+
+async def test_own_timeout(app: FastAPI) -> None:
+    @app.get("/slow")
+    async def slow() -> None:
+        async with asyncio.timeout(0.01):
+            await asyncio.sleep(10)
+
+    async with client_of(app, raise_app_exceptions=False) as client:
+        assert (await client.get("/slow")).status_code == 500
 
 
 async def test_slow_body(app: FastAPI) -> None:
@@ -83,3 +95,26 @@ async def test_long_stream(app: FastAPI) -> None:
 
     async with client_of(app) as client:
         assert (await client.get("/stream")).text == "xxxxx"
+
+
+async def test_cancelled_by_others() -> None:
+    async def limited() -> None:
+        with TimeLimit(0.01) as limit:
+            try:
+                await asyncio.sleep(10)
+            except asyncio.CancelledError:
+                assert limit.expired
+                await asyncio.sleep(10)
+
+    task = asyncio.create_task(limited())
+    await asyncio.sleep(0.1)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+async def test_end_without_error() -> None:
+    with TimeLimit(0.01) as limit, suppress(asyncio.CancelledError):
+        await asyncio.sleep(10)
+    limit.extend(0)
+    await asyncio.sleep(0.01)  # the task is not cancelled

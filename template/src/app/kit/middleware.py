@@ -1,10 +1,9 @@
 """The middleware around all requests."""
 
-import asyncio
 import logging
 import re
 import time
-from contextlib import suppress
+from collections.abc import Iterable
 from http import HTTPStatus
 from random import random
 from secrets import token_hex
@@ -15,9 +14,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.config import AppSettings
 from app.kit.logs import request_id_var, sample_var
-from app.kit.problems import BodyTooLarge, InternalError, ServiceUnavailable, UntrustedHost
+from app.kit.problems import BodyTooLarge, InternalError, Problem, ServiceUnavailable, UntrustedHost
+from app.kit.time_limit import TimeLimit
 
 log = structlog.stdlib.get_logger("app.requests")
+
+Header = tuple[bytes, bytes]
 
 # Request IDs from clients that are safe to use in logs and headers.
 REQUEST_ID = re.compile(rb"[A-Za-z0-9][A-Za-z0-9._-]{7,127}")
@@ -54,11 +56,13 @@ class RequestMiddleware:
         self.any_host = "*" in hosts
         self.hosts = {host for host in hosts if not host.startswith("*")}
         self.suffixes = tuple(host.removeprefix("*") for host in hosts if host.startswith("*."))
-        self.headers: tuple[tuple[bytes, bytes], ...] = SECURITY_HEADERS
+        self.headers = [*SECURITY_HEADERS]
         if settings.production:
             subdomains = "; includeSubDomains" if settings.hsts_subdomains else ""
             hsts = f"max-age={YEAR_SECONDS}{subdomains}"
-            self.headers += ((b"strict-transport-security", hsts.encode()),)
+            self.headers.append((b"strict-transport-security", hsts.encode()))
+        self.headers_without_etag = [*self.headers, NO_STORE]
+        self.names = {b"x-request-id", *(name for name, _ in self.headers_without_etag)}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle a request."""
@@ -79,18 +83,9 @@ class RequestMiddleware:
             nonlocal end, status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                sent = message.get("headers", ())
-                # Much faster than MutableHeaders, which searches the list for each name.
-                names = {name for name, _ in sent}
-                defaults = self.headers if b"etag" in names else (*self.headers, NO_STORE)
-                message["headers"] = [
-                    *(header for header in sent if header[0] != b"x-request-id"),
-                    (b"x-request-id", request_id),
-                    *(header for header in defaults if header[0] not in names),
-                ]
+                message["headers"] = self._headers(message.get("headers", ()), request_id)
                 # The time limit is for the start of the response, which may be a long stream.
-                with suppress(RuntimeError):  # it is over
-                    deadline.reschedule(None)
+                limit.stop()
             await send(message)
             if not message.get("more_body"):
                 end = time.perf_counter()
@@ -108,21 +103,25 @@ class RequestMiddleware:
             self._check_size(received, own_limit)
             if own_limit and message["type"] == "http.request":
                 # A large body takes longer. A client that sends too slowly keeps its time limit.
-                _extend(deadline, size / MIN_BYTES_PER_SECOND)
+                limit.extend(size / MIN_BYTES_PER_SECOND)
             return message
 
         app = self.app
         if not self._is_trusted(scope["path"], headers.get(b"host", b"").decode("latin-1")):
             app = UntrustedHost().to_response()
-        limit = self.settings.request_timeout if scope["type"] == "http" else None
-        deadline = asyncio.timeout(limit)
+        limit = TimeLimit(self.settings.request_timeout if scope["type"] == "http" else None)
         try:
-            await _run(app, scope, receive_limited, send_with_headers, deadline)
+            with limit:
+                await app(scope, receive_limited, send_with_headers)
         except Exception as error:
+            timed_out = limit.expired and isinstance(error, TimeoutError)
+            if timed_out:
+                log.warning("request timed out")
             if not status:
-                text = f"{type(error).__name__}: {error}" if self.settings.debug else None
-                await InternalError(text).to_response()(scope, receive, send_with_headers)
-            raise
+                problem = self._problem(None if timed_out else error)
+                await problem.to_response()(scope, receive, send_with_headers)
+            if not timed_out:
+                raise
         finally:
             log.log(
                 _level(scope["path"], status),
@@ -136,12 +135,29 @@ class RequestMiddleware:
                 client=scope["client"][0] if scope.get("client") else None,
             )
 
+    def _headers(self, headers: Iterable[Header], request_id: bytes) -> list[Header]:
+        """Add the request ID, and the default headers that a response does not have."""
+        # Much faster than MutableHeaders, which searches the list for each name.
+        headers = list(headers)
+        names = {name for name, _ in headers}
+        defaults = self.headers if b"etag" in names else self.headers_without_etag
+        if not self.names.isdisjoint(names):
+            headers = [header for header in headers if header[0] != b"x-request-id"]
+            defaults = [header for header in defaults if header[0] not in names]
+        return [*headers, (b"x-request-id", request_id), *defaults]
+
     def _is_trusted(self, path: str, host: str) -> bool:
         """Return whether the Host header is known, before links or cache keys are built from it."""
         if self.any_host or path.startswith("/health/"):  # health checks use IP addresses
             return True
         name = (host if host.endswith("]") else host.rsplit(":", 1)[0]).lower()
         return name in self.hosts or (bool(self.suffixes) and name.endswith(self.suffixes))
+
+    def _problem(self, error: Exception | None) -> Problem:
+        """Return the problem of an unexpected error, or of the time limit."""
+        if error is None:
+            return ServiceUnavailable("The request took too long.")
+        return InternalError(f"{type(error).__name__}: {error}" if self.settings.debug else None)
 
     def _check_size(self, size: int, own_limit: int | None) -> None:
         limit = own_limit or self.settings.max_body_bytes
@@ -150,25 +166,6 @@ class RequestMiddleware:
             problem = BodyTooLarge(f"The request body is larger than {limit} bytes ({source}).")
             # FastAPI turns any other exception while it reads the body into a 400.
             raise HTTPException(problem.status) from problem
-
-
-def _extend(deadline: asyncio.Timeout, seconds: float) -> None:
-    with suppress(RuntimeError):  # it is over
-        if when := deadline.when():
-            deadline.reschedule(when + seconds)
-
-
-async def _run(
-    app: ASGIApp, scope: Scope, receive: Receive, send: Send, deadline: asyncio.Timeout
-) -> None:
-    try:
-        async with deadline:
-            await app(scope, receive, send)
-    except TimeoutError:
-        if not deadline.expired():
-            raise
-        log.warning("request timed out")
-        await ServiceUnavailable("The request took too long.").to_response()(scope, receive, send)
 
 
 def _level(path: str, status: int) -> int:
