@@ -65,8 +65,8 @@ class Bound(NamedTuple):
 
 PATHS = {
     "/health/live": Bound(0.45, 0.24),
-    "/api/v1/items": Bound(0.30, 0.19),
-    "/api/v1/auth/me": Bound(0.30, 0.26),
+    "/api/v1/items": Bound(0.30, 0.17),
+    "/api/v1/auth/me": Bound(0.30, 0.22),
 }
 
 
