@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.config import AppSettings
 from app.kit.logs import request_id_var, sample_var
-from app.kit.problems import BodyTooLarge, InternalError, Problem, ServiceUnavailable, UntrustedHost
+from app.kit.problems import BodyTooLarge, InternalError, ServiceUnavailable, UntrustedHost
 from app.kit.time_limit import TimeLimit
 
 log = structlog.stdlib.get_logger("app.requests")
@@ -24,6 +24,7 @@ Header = tuple[bytes, bytes]
 # Request IDs from clients that are safe to use in logs and headers.
 REQUEST_ID = re.compile(rb"[A-Za-z0-9][A-Za-z0-9._-]{7,127}")
 YEAR_SECONDS = 31_536_000
+LATE = "The request took too long."
 # Health checks arrive every few seconds and matter only when they fail.
 QUIET_PATHS = ("/health/", "/docs/assets/")
 # Of uploads to endpoints with a limit of their own.
@@ -118,7 +119,7 @@ class RequestMiddleware:
             if timed_out:
                 log.warning("request timed out")
             if not status:
-                problem = self._problem(None if timed_out else error)
+                problem = ServiceUnavailable(LATE) if timed_out else self._internal_error(error)
                 await problem.to_response()(scope, receive, send_with_headers)
             if not timed_out:
                 raise
@@ -137,8 +138,8 @@ class RequestMiddleware:
 
     def _headers(self, headers: Iterable[Header], request_id: bytes) -> list[Header]:
         """Add the request ID, and the default headers that a response does not have."""
+        headers = list(headers)  # it may be an iterator
         # Much faster than MutableHeaders, which searches the list for each name.
-        headers = list(headers)
         names = {name for name, _ in headers}
         defaults = self.headers if b"etag" in names else self.headers_without_etag
         if not self.names.isdisjoint(names):
@@ -153,10 +154,7 @@ class RequestMiddleware:
         name = (host if host.endswith("]") else host.rsplit(":", 1)[0]).lower()
         return name in self.hosts or (bool(self.suffixes) and name.endswith(self.suffixes))
 
-    def _problem(self, error: Exception | None) -> Problem:
-        """Return the problem of an unexpected error, or of the time limit."""
-        if error is None:
-            return ServiceUnavailable("The request took too long.")
+    def _internal_error(self, error: Exception) -> InternalError:
         return InternalError(f"{type(error).__name__}: {error}" if self.settings.debug else None)
 
     def _check_size(self, size: int, own_limit: int | None) -> None:

@@ -24,7 +24,7 @@ class TimeLimit:
         self._timer: asyncio.TimerHandle | None = None
         self.expired = False
         if seconds is not None:
-            self._start(seconds)
+            self._timer = asyncio.get_running_loop().call_later(seconds, self._expire)
 
     def __enter__(self) -> Self:
         return self
@@ -40,18 +40,15 @@ class TimeLimit:
     def extend(self, seconds: float) -> None:
         """Add to the duration, if it is not over."""
         if self._timer:
-            left = self._timer.when() - asyncio.get_running_loop().time()
+            end = self._timer.when() + seconds
             self._timer.cancel()
-            self._start(left + seconds)
+            self._timer = asyncio.get_running_loop().call_at(end, self._expire)
 
     def stop(self) -> None:
         """Remove the limit."""
         if self._timer:
             self._timer.cancel()
             self._timer = None
-
-    def _start(self, seconds: float) -> None:
-        self._timer = asyncio.get_running_loop().call_later(seconds, self._expire)
 
     def _expire(self) -> None:
         self.expired, self._timer = True, None
