@@ -16,6 +16,7 @@ import httpx2
 import pytest
 
 from tests.benchmarks.load import (
+    children,
     database,
     main_process,
     processes,
@@ -158,11 +159,6 @@ class Server:
         folder = self.python(QUERY, "SHOW data_directory").strip()
         main = int((Path(folder) / "postmaster.pid").read_text().splitlines()[0])
         return [main, *children(main)]
-
-
-def children(parent: int) -> list[int]:
-    listed = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
-    return [int(pid) for pid in listed]
 
 
 @pytest.fixture(scope="module")

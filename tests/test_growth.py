@@ -44,7 +44,7 @@ def watch(connection, _record):
 
 
 def record(logged):
-    if logged.query.startswith(("SELECT", "INSERT", "UPDATE", "DELETE")):
+    if logged.query.startswith(("SELECT", "INSERT", "UPDATE", "DELETE", "WITH")):
         executed.append((logged.query, logged.args))
 
 

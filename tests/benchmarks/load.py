@@ -19,6 +19,8 @@ from tests.running import ACCOUNTS, Application, free_port, listens
 SECONDS = 8
 CONNECTIONS = 16
 ROWS = 20
+# Fields of `stat`.
+PARENT, SESSION = 1, 3
 EXTRA = ("granian", "gunicorn", "orjson")
 
 HOLD = """
@@ -85,46 +87,51 @@ def production(database_url: str, redis_url: str) -> dict[str, str]:
     }
 
 
-def processes(session: int) -> list[Path]:
-    """Return the processes of a session except for uv."""
+def stat(path: Path) -> list[str]:
+    """Return the fields of a process after its name. Field 0 is its state."""
+    return (path / "stat").read_text().rpartition(")")[2].split()
+
+
+def running(field: int, value: int) -> list[Path]:
+    """Return the processes with a value in a field of `stat`, except for uv."""
     found = []
     for path in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
-            fields = (path / "stat").read_text().rpartition(")")[2].split()
+            fields = stat(path)
             # Z: a zombie process
-            ours = int(fields[3]) == session and fields[0] != "Z"
+            ours = int(fields[field]) == value and fields[0] != "Z"
             if ours and (path / "comm").read_text().strip() != "uv":
                 found.append(path)
     return found
 
 
-def parent(path: Path) -> int:
-    """Return the parent of a process, or 0 if the process has ended."""
-    with contextlib.suppress(OSError):
-        return int((path / "stat").read_text().rpartition(")")[2].split()[1])
-    return 0
+def processes(session: int) -> list[Path]:
+    return running(SESSION, session)
+
+
+def children(parent: int) -> list[int]:
+    return [int(path.name) for path in running(PARENT, parent)]
 
 
 def main_process(session: int) -> int:
     """Return the process that uv started. IDs are reused, so it need not be the lowest one."""
-    [main] = [path for path in processes(session) if parent(path) == session]
-    return int(main.name)
+    [main] = children(session)
+    return main
 
 
 def worker_processes(session: int) -> list[int]:
     """Return the worker processes of a server: its children without the resource tracker of Python."""
-    main = main_process(session)
     return [
-        int(path.name)
-        for path in processes(session)
-        if parent(path) == main and "resource_tracker" not in (path / "cmdline").read_text()
+        process
+        for process in children(main_process(session))
+        if "resource_tracker" not in Path(f"/proc/{process}/cmdline").read_text()
     ]
 
 
 def cpu_seconds(session: int) -> float:
     ticks = 0
     for path in processes(session):
-        fields = (path / "stat").read_text().rpartition(")")[2].split()
+        fields = stat(path)
         ticks += int(fields[11]) + int(fields[12])
     return ticks / os.sysconf("SC_CLK_TCK")
 
