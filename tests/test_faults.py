@@ -19,6 +19,7 @@ from tests.benchmarks.load import (
     children,
     database,
     main_process,
+    memory_mb,
     processes,
     serving,
     worker_processes,
@@ -268,6 +269,16 @@ def report(
     }
     for column, value in row.items():
         record_property(f"{FAULT}{fault}: {column}", value)
+
+
+def test_memory_of_password_hashes_is_returned(server: Server) -> None:
+    before = memory_mb(server.session)
+    for _ in range(8):
+        with pytest.raises(httpx2.HTTPStatusError, match="401"):
+            server.app.signed_in("nobody@example.com", register=False)
+
+    # A hash needs 19 MB.
+    assert memory_mb(server.session) < before + 10
 
 
 CONNECTION_ERRORS = {"ReadError", "RemoteProtocolError", "ConnectError", "WriteError"}

@@ -139,7 +139,9 @@ class TestReader:
 
         with pytest.raises(ServiceUnavailable):
             await reader.all(sleep)
-        await first
+        first.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await first
 
     async def test_table_is_changed(self, small: FastAPI, session_factory: SessionFactory) -> None:
         numbers = select(table("reads", column("n")))

@@ -27,6 +27,8 @@ def start(application: str) -> None:
     Args:
         application: Function that creates the application: `module:function`.
     """
+    # glibc raises this initial value by itself, and then keeps memory that is no longer in use.
+    os.environ.setdefault("MALLOC_TRIM_THRESHOLD_", "131072")
     # -P: modules in the working directory are not imported.
     command = [sys.executable, "-P", "-m", __name__, application]
     if sys.platform == "win32":  # it cannot replace a process
