@@ -1,9 +1,10 @@
 import pytest
 from fastapi import FastAPI
 from httpx2 import ASGITransport, AsyncClient
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.auth.models import User
+from app.auth.models import SecurityEvent, User
 from tests.auth.factories import AUTH, PASSWORD, refresh, sign_in
 from tests.auth.fixtures import Outbox
 
@@ -69,6 +70,28 @@ async def test_known_address_is_not_locked_out(
         again = await sign_in(owner, user.email)
 
     assert (guesses[0], guesses[-1], again.status_code) == (401, 429, 200)
+
+
+async def test_names_that_look_like_a_known_address(
+    app: FastAPI, anonymous: AsyncClient, session: AsyncSession, user: User
+) -> None:
+    assert (await sign_in(anonymous, user.email)).status_code == 200
+    network = await session.scalar(select(SecurityEvent.network))
+    for _ in range(10):
+        await sign_in(anonymous, f"{user.email} {network}", "wrong")
+        await sign_in(anonymous, f"known {user.email} {network}", "wrong")
+
+    assert (await sign_in(anonymous, user.email)).status_code == 200
+
+
+async def test_weak_passwords_do_not_use_up_emails(anonymous: AsyncClient, outbox: Outbox) -> None:
+    body = {"email": "grace@example.com", "password": "password"}
+    for _ in range(6):
+        assert (await anonymous.post(f"{AUTH}/register", json=body)).status_code == 422
+
+    await anonymous.post(f"{AUTH}/register", json=body | {"password": PASSWORD})
+
+    assert outbox.to("grace@example.com")
 
 
 async def test_emails_do_not_block_the_owner(

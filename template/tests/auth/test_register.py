@@ -36,6 +36,16 @@ async def test_register_verify_and_sign_in(
     )
 
 
+async def test_long_address_is_not_parsed(anonymous: AsyncClient) -> None:
+    # To normalize a megabyte of these letters takes minutes.
+    email = "\N{COMBINING ACUTE ACCENT}\N{COMBINING GRAVE ACCENT BELOW}" * 200 + "@example.com"
+
+    response = await anonymous.post(f"{AUTH}/forgot-password", json={"email": email})
+
+    assert response.status_code == 422
+    assert response.json()["errors"][0]["code"] == "string_too_long"
+
+
 @pytest.mark.parametrize("email", ["ada@example.com", "ADA@example.com"])
 async def test_existing_account_is_revealed_by_email_only(
     anonymous: AsyncClient, session: AsyncSession, user: User, outbox: Outbox, email: str

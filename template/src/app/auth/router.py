@@ -17,6 +17,7 @@ from app.auth.exceptions import (
     LastSuperuser,
     SessionNotFound,
 )
+from app.auth.passwords import require_strong
 from app.auth.sign_in import find_account, sign_in
 from app.auth.tokens import create_access_token, fingerprint
 from app.config import Settings
@@ -56,6 +57,7 @@ async def register(
     data: schemas.UserCreate,
     users: Users,
     session: SessionDep,
+    settings: SettingsDep,
     limiter: LimiterDep,
 ) -> schemas.Message:
     """Create an account and send an email to verify the address.
@@ -63,8 +65,11 @@ async def register(
     The response is the same whether the address has an account or not.
     """
     await limiter.hit(constants.REGISTER)
+    password = data.password.get_secret_value()
+    # A password that is rejected must not use up the emails to this address.
+    require_strong(password, data.email, settings.app.name)
     allowed = await limiter.allows(constants.SEND_REGISTRATION, account=data.email)
-    user = await users.register(data.email, data.password.get_secret_value())
+    user = await users.register(data.email, password)
     if allowed:
         job = mails.send_verification if user else mails.send_already_registered
         await job.enqueue(session, data.email)

@@ -40,7 +40,9 @@ async def find_account(users: UserService, email: str) -> Account:
     # No connection is occupied while the attempt is counted and the password is hashed.
     await users.session.commit()
     user, known = row or (None, False)
-    return Account(user, f"{address} {users.log.client.network}" if known else address or email)
+    # The words keep the two kinds apart: the client may send any text as its email address.
+    name = f"known {address} {users.log.client.network}" if known else f"other {address or email}"
+    return Account(user, name)
 
 
 async def sign_in(users: UserService, user: models.User | None, password: str) -> models.Session:
