@@ -1,3 +1,4 @@
+import asyncio
 import traceback
 from collections.abc import AsyncIterator
 
@@ -47,6 +48,12 @@ async def numbers(app: FastAPI, session_factory: SessionFactory) -> AsyncIterato
         await session.execute(text("DROP TABLE numbers"))
 
 
+def caused_by(error: Exception) -> Exception:
+    outer = Exception()
+    outer.__cause__ = error
+    return outer
+
+
 async def stored(session_factory: SessionFactory) -> list[int]:
     async with session_factory() as session:
         return list(await session.scalars(text("SELECT n FROM numbers")))
@@ -93,6 +100,42 @@ class TestConflict:
         assert second.json()["type"] == "urn:problem-type:conflict"
         [error] = second.json()["errors"]
         assert (error["pointer"], error["code"]) == ("/n", "unique")
+
+    @pytest.mark.parametrize(
+        "statement",
+        [
+            "DELETE FROM first_things",
+            "INSERT INTO bookings VALUES (int4range(1, 3)), (int4range(2, 4))",
+        ],
+    )
+    async def test_other_constraints(self, numbers: FastAPI, statement: str) -> None:
+        @numbers.post("/run")
+        async def run(session: SessionDep) -> None:
+            for created in (
+                "first_things (id int PRIMARY KEY)",
+                "second_things (first_id int REFERENCES first_things ON DELETE RESTRICT)",
+                "bookings (during int4range, EXCLUDE USING gist (during WITH &&))",
+            ):
+                await session.execute(text(f"CREATE TEMPORARY TABLE {created}"))
+            await session.execute(text("INSERT INTO first_things VALUES (1)"))
+            await session.execute(text("INSERT INTO second_things VALUES (1)"))
+            await session.execute(text(statement))
+
+        async with client_of(numbers) as client:
+            response = await client.post("/run")
+
+        assert response.status_code == 409
+
+    async def test_reserved_word(self, numbers: FastAPI) -> None:
+        @numbers.post("/run")
+        async def run(session: SessionDep) -> None:
+            await session.execute(text('CREATE TEMPORARY TABLE words ("order" int UNIQUE)'))
+            await session.execute(text("INSERT INTO words VALUES (1), (1)"))
+
+        async with client_of(numbers) as client:
+            response = await client.post("/run")
+
+        assert response.json()["errors"][0]["pointer"] == "/order"
 
     async def test_deleted_meanwhile(self, numbers: FastAPI) -> None:
         @numbers.post("/outdated")
@@ -199,6 +242,7 @@ class TestUnavailable:
             (asyncpg.TooManyConnectionsError("sorry, too many clients already"), True),
             (DBAPIError("", {}, asyncpg.CannotConnectNowError("shutting down")), True),
             (DBAPIError("", {}, asyncpg.DivisionByZeroError("division by zero")), False),
+            (DBAPIError("", {}, caused_by(asyncpg.InvalidCachedStatementError())), True),
             (OSError("Multiple exceptions: [Errno 111] Connect call failed, ..."), True),
             (TimeoutError(), True),
             (asyncpg.InterfaceError("the server expects 1 argument"), False),
@@ -250,6 +294,9 @@ async def test_temporary_errors(numbers: FastAPI, statement: str) -> None:
         ("SELECT 1 / 0 WHERE :secret <> ''", "division by zero"),
         ("SELECT CAST(:secret AS integer)", "invalid input for query argument $1"),
         ("INSERT INTO names VALUES (:secret)", "check constraint"),
+        ("SELECT (:secret || '')::integer", "invalid input syntax for type integer"),
+        ("SELECT (:secret || '')::date", "invalid input syntax for type date"),
+        ("SELECT ('{' || :secret)::integer[]", "malformed array literal"),
     ],
 )
 async def test_values_are_not_logged(numbers: FastAPI, statement: str, message: str) -> None:
@@ -265,6 +312,32 @@ async def test_values_are_not_logged(numbers: FastAPI, statement: str, message: 
     logged = "".join(traceback.format_exception(caught.value))
     assert message in logged
     assert "*secret**secret*" not in logged
+
+
+async def test_values_in_causes_and_groups_are_not_logged(numbers: FastAPI) -> None:
+    async def fail(session: AsyncSession) -> None:
+        await session.execute(text("SELECT ('*secret*' || '*secret*')::integer"))
+
+    @numbers.post("/cause")
+    async def cause(session: SessionDep) -> None:
+        try:
+            await fail(session)
+        except DBAPIError as error:
+            raise RuntimeError("failed") from error
+
+    @numbers.post("/group")
+    async def group(session: SessionDep) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(fail(session))
+
+    for path in ("/cause", "/group"):
+        async with client_of(numbers) as client:
+            with pytest.raises((RuntimeError, ExceptionGroup)) as caught:
+                await client.post(path)
+
+        logged = "".join(traceback.format_exception(caught.value))
+        assert "invalid input syntax" in logged
+        assert "*secret**secret*" not in logged
 
 
 async def test_statement_timeout(session: AsyncSession) -> None:

@@ -36,6 +36,9 @@ class TestRequest:
     def test_long_path(self) -> None:
         assert len(render(**REQUEST | {"path": "/api/v1/" + "x" * 200})) <= 100
 
+    def test_control_characters(self) -> None:
+        assert "/a\\x1b[2J\\nüb  201" in render(**REQUEST | {"path": "/a\x1b[2J\nüb"})
+
     def test_color(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv("NO_COLOR")
 

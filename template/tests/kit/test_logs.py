@@ -36,6 +36,19 @@ def test_json(settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
     assert theirs.items() >= {"event": "hello you", "level": "warning", "logger": "theirs"}.items()
 
 
+def test_websocket_without_query_string(
+    settings: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    configure(settings)
+
+    uvicorn = logging.getLogger("uvicorn.error")
+    uvicorn.info('%s - "WebSocket %s" 403', "127.0.0.1:1", "/live?token=secret")
+    uvicorn.info("Started server process [%d]", 1)
+
+    assert "secret" not in (printed := capsys.readouterr().out)
+    assert "Started" in printed
+
+
 def test_exception_without_local_variables(
     settings: Settings, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,8 +1,11 @@
 import pytest
 from fastapi import FastAPI
 from httpx2 import ASGITransport, AsyncClient, Response
+from starlette.types import Message, Receive, Scope, Send
+from starlette.websockets import WebSocketDisconnect
 
 from app.config import AppSettings, Settings
+from app.kit.middleware import RequestMiddleware
 from tests.test_main import app_with
 
 
@@ -62,6 +65,26 @@ class TestHosts:
         app = app_with(settings, trusted_hosts=("api.example.com",))
 
         assert (await get(app, "/health/live", host="10.0.0.7")).status_code == 200
+
+
+class TestWebSocket:
+    async def test_error_after_the_handshake(self, settings: Settings) -> None:
+        async def app(_scope: Scope, _receive: Receive, send: Send) -> None:
+            await send({"type": "websocket.accept"})
+            raise WebSocketDisconnect
+
+        async def receive() -> Message:
+            return {"type": "websocket.connect"}
+
+        async def send(message: Message) -> None:
+            sent.append(message["type"])
+
+        sent: list[str] = []
+        scope: Scope = {"type": "websocket", "path": "/live", "headers": [], "client": None}
+        with pytest.raises(WebSocketDisconnect):
+            await RequestMiddleware(app, settings=settings.app)(scope, receive, send)
+
+        assert sent == ["websocket.accept"]
 
 
 class TestCors:

@@ -33,7 +33,9 @@ class ConsoleLog:
         return f"{line}\n{indent(text.strip(), '  ')}" if text else line
 
     def _request_line(self, event: EventDict) -> str:
-        path, code = str(event["path"]), str(event["status"])
+        # A path can contain line breaks and codes for the terminal.
+        path = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in str(event["path"]))
+        code = str(event["status"])
         if len(path) > MAX_PATH:
             path = f"{path[: MAX_PATH - 1]}…"
         if self.colors and (style := STYLES.get(event["status"] // 100)):

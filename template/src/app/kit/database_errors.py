@@ -7,10 +7,13 @@ from http import HTTPStatus
 from socket import gaierror
 
 from asyncpg.exceptions import (
+    ExclusionViolationError,
     ForeignKeyViolationError,
     InterfaceError,
     InternalClientError,
+    InvalidCachedStatementError,
     PostgresError,
+    RestrictViolationError,
     UniqueViolationError,
 )
 from sqlalchemy.exc import DBAPIError, IntegrityError
@@ -32,7 +35,10 @@ UNAVAILABLE_ERRORS = (ConnectionError, TimeoutError, gaierror, PoolTimeoutError)
 # FileNotFoundError, have other causes), and asyncpg its error when the connection is being closed.
 UNAVAILABLE_TYPES = {OSError, InternalClientError}
 # DETAIL: Failing row contains (...). invalid input for query argument $1: ... (expected str, got int)
-VALUES = re.compile(r"(DETAIL:|invalid input for query argument \$\d+:).*", re.DOTALL)
+# invalid input syntax for type integer: "..." value "..." is out of range for type integer
+VALUES = re.compile(
+    r'(DETAIL:|invalid input [^":]*:|malformed [^":]*:|out of range:|value ").*', re.DOTALL
+)
 # Columns that the server sets. The client cannot correct them.
 SERVER_COLUMNS = {"id", "owner_id", "user_id"}
 
@@ -43,6 +49,9 @@ def is_unavailable(error: BaseException) -> bool:
         if error.connection_invalidated:
             return True
         error = error.orig or error
+        # A migration has changed a table. The statement is prepared again for the next request.
+        if isinstance(error.__cause__, InvalidCachedStatementError):
+            return True
     if str(getattr(error, "sqlstate", "")).startswith(UNAVAILABLE_SQLSTATES):
         return True
     return isinstance(error, UNAVAILABLE_ERRORS) or type(error) in UNAVAILABLE_TYPES
@@ -65,11 +74,20 @@ def to_problem(error: Exception) -> Exception | None:
     if isinstance(error, StaleDataError):
         return Conflict("Another request has deleted this record.")
     cause = error.orig.__cause__ if isinstance(error, IntegrityError) and error.orig else None
-    if not isinstance(cause, ForeignKeyViolationError | UniqueViolationError):
+    return _violation(cause) if isinstance(cause, PostgresError) else None
+
+
+def _violation(cause: PostgresError) -> Exception | None:
+    if isinstance(cause, ExclusionViolationError):
+        return Conflict()
+    if not isinstance(
+        cause, ForeignKeyViolationError | RestrictViolationError | UniqueViolationError
+    ):
         return None
     # Key (author_id)=(...) is not present in table "users". The wording depends on the locale.
     key = re.search(r"\(([^)]+)\)=\(", cause.detail or "")
-    columns = [name for name in (key[1].split(", ") if key else []) if name not in SERVER_COLUMNS]
+    names = [name.strip('"') for name in key[1].split(", ")] if key else []
+    columns = [name for name in names if name not in SERVER_COLUMNS]
     if isinstance(cause, UniqueViolationError):
         return Conflict(
             errors=[field_error(name, "unique", "The value exists already.") for name in columns]
@@ -95,15 +113,22 @@ def database_errors() -> Iterator[None]:
         raise
 
 
-def hide_values(error: Exception) -> None:
-    """Remove the values from a database error that is logged."""
-    if isinstance(error, DBAPIError) and error.orig:
-        parts = [error, error.orig, error.orig.__cause__]
-    elif isinstance(error, InterfaceError | PostgresError):  # of a Reader
-        parts = [error]
-    else:
-        return
-    for part in filter(None, parts):
-        part.args = tuple(VALUES.sub(r"\1 hidden", str(arg)) for arg in part.args)
+def hide_values(error: BaseException) -> None:
+    """Remove the values from the database errors in an error that is logged."""
+    seen: set[int] = set()
+    pending: list[BaseException | None] = [error]
+    while pending:
+        part = pending.pop()
+        if part is None or id(part) in seen:
+            continue
+        seen.add(id(part))
+        pending += [part.__cause__, part.__context__]
+        if isinstance(part, BaseExceptionGroup):
+            pending += part.exceptions
+        if isinstance(part, DBAPIError):
+            pending.append(part.orig)
         if isinstance(part, PostgresError):
             part.detail = None
+        # SQLAlchemy's copy of asyncpg's error has no class of its own.
+        if isinstance(part, DBAPIError | InterfaceError) or hasattr(part, "sqlstate"):
+            part.args = tuple(VALUES.sub(r"\1 hidden", str(arg)) for arg in part.args)

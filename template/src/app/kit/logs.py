@@ -62,6 +62,11 @@ def serialize(event: dict[str, Any], **_options: Any) -> str:
         )
 
 
+def is_no_websocket_request(record: logging.LogRecord) -> bool:
+    """Return whether a line is not uvicorn's about a WebSocket, which contains the query string."""
+    return not str(record.msg).startswith('%s - "WebSocket')
+
+
 class StdoutHandler(logging.Handler):
     """A handler for the current `sys.stdout`, which tests replace."""
 
@@ -141,6 +146,7 @@ def configure_logging(settings: Settings) -> None:
         logger.handlers.clear()
         logger.propagate = True
     # RequestMiddleware writes the access log.
+    logging.getLogger("uvicorn.error").addFilter(is_no_websocket_request)
     logging.getLogger("uvicorn.access").disabled = True
     structlog.configure(
         processors=[*shared, *render],
