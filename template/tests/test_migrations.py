@@ -6,7 +6,7 @@ import asyncpg
 import pytest
 from alembic import command
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Index, PrimaryKeyConstraint, Table, UniqueConstraint
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app import migrations
@@ -37,6 +37,21 @@ def test_one_head() -> None:
 def test_models_match_migrations(database_url: str) -> None:
     # Raises an error if a migration is missing.
     command.check(migrations.config(database_url))
+
+
+@pytest.mark.parametrize("table", Base.metadata.tables.values(), ids=str)
+def test_foreign_keys_have_an_index(table: Table) -> None:
+    kinds = Index | PrimaryKeyConstraint | UniqueConstraint
+    first = {
+        column.name
+        for index in (*table.indexes, *table.constraints)
+        if isinstance(index, kinds)
+        for column in list(index.columns)[:1]
+    }
+
+    # Without an index, the deletion of a referenced row reads the whole table.
+    for key in table.foreign_key_constraints:
+        assert key.column_keys[0] in first, key.name
 
 
 async def test_queue_matches_migrations(session: AsyncSession) -> None:
