@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from app.config import Settings
-from app.kit.settings import SettingsError
+from app.kit.settings import SettingsError, is_url
 
 DEVELOPMENT = {"APP_ENVIRONMENT": "development"}
 
@@ -91,10 +91,44 @@ def test_proxies(value: str, addresses: tuple[str, ...]) -> None:
     assert settings.app.forwarded_allow_ips == addresses
 
 
-def test_invalid_proxy() -> None:
-    assert "APP_FORWARDED_ALLOW_IPS" in issues_of(
-        DEVELOPMENT | {"APP_FORWARDED_ALLOW_IPS": "proxy.internal"}
-    )
+def test_host_names_are_lower_case() -> None:
+    hosts = "API.Example.com, *.example.com, [::1], *"
+
+    settings = load(DEVELOPMENT | {"APP_TRUSTED_HOSTS": hosts})
+
+    assert settings.app.trusted_hosts == ("api.example.com", "*.example.com", "[::1]", "*")
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("APP_FORWARDED_ALLOW_IPS", "proxy.internal"),
+        ("APP_FORWARDED_ALLOW_IPS", "10.0.0.1/8"),
+        ("APP_FORWARDED_ALLOW_IPS", "*, 10.0.0.1"),
+        ("APP_TRUSTED_HOSTS", "https://api.example.com"),
+        ("APP_TRUSTED_HOSTS", "api.example.com:443"),
+        ("APP_TRUSTED_HOSTS", "api.example.com/"),
+    ],
+)
+def test_values_without_effect(variable: str, value: str) -> None:
+    assert set(issues_of(DEVELOPMENT | {variable: value})) == {variable}
+
+
+@pytest.mark.parametrize(
+    ("url", "valid"),
+    [
+        ("smtp://key:a%2Fb@host:587", True),
+        ("smtps://host", True),
+        ("unix:///run/redis", False),
+        ("smtp:host", False),
+        ("smtp://:secret/x@host", False),
+        ("smtp://key:12/x@host", False),
+        ("smtp://host:abc", False),
+        ("smtp://host:99999", False),
+    ],
+)
+def test_url_of_a_server(url: str, valid: bool) -> None:
+    assert is_url(url, "smtp", "smtps") is valid
 
 
 class TestFiles:
@@ -113,6 +147,12 @@ class TestFiles:
         assert load(DEVELOPMENT, secrets_dir=tmp_path).log.level == "WARNING"
         variable = DEVELOPMENT | {"LOG_LEVEL": "ERROR"}
         assert load(variable, secrets_dir=tmp_path).log.level == "ERROR"
+
+    def test_binary_file(self, tmp_path: Path) -> None:
+        (tmp_path / "LOG_LEVEL").write_bytes(b"\xff")
+
+        with pytest.raises(SettingsError, match="LOG_LEVEL: cannot be read: it is not UTF-8"):
+            load(DEVELOPMENT, secrets_dir=tmp_path)
 
     def test_missing_file(self) -> None:
         issues = issues_of(DEVELOPMENT | {"LOG_LEVEL_FILE": "/nowhere/level"})

@@ -15,6 +15,7 @@ class TestUrl:
             ("postgresql://ada:pw@db.example.com:5432/shop", URL),
             (URL, URL),
             (f"{URL}?sslmode=require&channel_binding=prefer", f"{URL}?ssl=require"),
+            (f"{URL}?connect_timeout=10&application_name=x", URL),
             ("postgres://localhost", "postgresql+asyncpg://localhost/postgres"),
         ],
     )
@@ -28,6 +29,10 @@ class TestUrl:
     def test_rejected(self, given: str) -> None:
         with pytest.raises(ValidationError, match="such as postgresql://"):
             DatabaseSettings(url=SecretStr(given))
+
+    def test_unknown_parameter(self) -> None:
+        with pytest.raises(ValidationError, match="the parameter options, which asyncpg"):
+            DatabaseSettings(url=SecretStr(f"{URL}?options=-csearch_path%3Dx"))
 
     def test_missing(self) -> None:
         [issue] = DatabaseSettings().production_issues()

@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple, Self
+from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
@@ -27,6 +28,22 @@ def _split(value: object) -> object:
 
 CommaSeparated = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
 """Several values in one variable, separated by commas."""
+
+
+def is_url(text: str, *schemes: str) -> bool:
+    """Return whether a text is the URL of a server.
+
+    Args:
+        text: The text.
+        schemes: Schemes that the URL may have.
+    """
+    try:
+        url = urlsplit(text)
+        # A password with a slash ends the host, and leaves the real one in the path.
+        valid = url.port != 0 and "@" not in url.path
+    except ValueError:  # the port is not a number
+        return False
+    return valid and url.scheme in schemes and bool(url.hostname or url.scheme == "unix")
 
 
 class SettingsIssue(NamedTuple):
@@ -150,9 +167,16 @@ def _values(
         if variable in given:
             yield name, given[variable]
         elif file := given.get(f"{variable}_FILE"):
-            yield name, Path(file).read_text(encoding="utf-8").strip()
+            yield name, _read(Path(file))
         elif secrets_dir and (secrets_dir / variable).is_file():
-            yield name, (secrets_dir / variable).read_text(encoding="utf-8").strip()
+            yield name, _read(secrets_dir / variable)
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8").strip()
+    except UnicodeDecodeError as error:
+        raise OSError(error.start, "it is not UTF-8", str(path)) from error
 
 
 def _validate(
