@@ -1,5 +1,6 @@
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
+from uuid import uuid4
 
 import pytest
 from fastapi import FastAPI
@@ -59,6 +60,13 @@ async def test_no_condition(thing: AsyncClient) -> None:
 
     assert response.headers["etag"] == CURRENT
     assert response.headers["cache-control"] == "private, no-cache"
+
+
+def test_lists() -> None:
+    one, two = uuid4(), uuid4()
+
+    assert etag(VERSION, [one, two]) == etag(VERSION, [two, one])
+    assert len({etag(VERSION, [one, two]), etag(VERSION, [one]), etag(VERSION, []), CURRENT}) == 4
 
 
 def test_versions_differ() -> None:

@@ -35,6 +35,15 @@ def test_rows_of_one_user(order_id: Column[Any]) -> None:
     }
 
 
+def test_reference_that_becomes_null(order_id: Column[Any]) -> None:
+    order_id.info["references"] = ("orders", "SET NULL")
+    table = Table("lines", MetaData(), Column("owner_id", Uuid), order_id)
+    add_constraints(table)
+
+    # The row keeps its owner.
+    assert [key.ondelete for key in table.foreign_key_constraints] == ["SET NULL (order_id)"]
+
+
 def test_rows_of_no_user(order_id: Column[Any]) -> None:
     assert constraints(order_id) == {("order_id", "orders.id")}
 

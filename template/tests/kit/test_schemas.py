@@ -15,6 +15,8 @@ from app.kit.schemas import Line, PatchModel, omittable
         ("Int32", -3, "-3"),
         ("FiniteFloat", 2, "2.0"),
         ("Money", "19.90", '"19.90"'),
+        ("Money", "1E2", '"100.00"'),
+        ("Money", "-0.0", '"0.00"'),
         ("Date", "2026-05-17", '"2026-05-17"'),
         ("UtcDatetime", "2026-05-17T12:00:00Z", '"2026-05-17T12:00:00Z"'),
         ("UtcDatetime", "2026-05-17T12:00:00+02:00", '"2026-05-17T10:00:00Z"'),
@@ -45,6 +47,8 @@ def test_accepted(name: str, value: object, text: str) -> None:
         ("UtcDatetime", "1700000000.5"),
         ("UtcDatetime", "2026-05-17T12:00:00"),
         ("UtcDatetime", "0001-01-01T00:00:00+23:59"),
+        ("UtcDatetime", "0001-01-01T00:00:00Z"),
+        ("UtcDatetime", "9999-12-31T23:59:59.999999Z"),
     ],
 )
 def test_rejected(name: str, value: object) -> None:

@@ -1,9 +1,12 @@
 """Conditional requests (RFC 9110, section 13): no lost updates, and no body that the client has."""
 
 import re
+from collections.abc import Iterable
 from datetime import datetime
+from hashlib import sha256
 from http import HTTPStatus
 from typing import Annotated
+from uuid import UUID
 
 from fastapi import Depends, Header, Request, Response
 
@@ -29,13 +32,18 @@ class PreconditionFailed(Problem):
     status = HTTPStatus.PRECONDITION_FAILED
 
 
-def etag(updated_at: datetime) -> str:
+def etag(updated_at: datetime, *lists: Iterable[UUID]) -> str:
     """Return the entity tag of a version.
 
     Args:
         updated_at: Time of its last update.
+        lists: IDs of the records that it is linked to: the deletion of one does not update it.
     """
-    return f'"{round(updated_at.timestamp() * 1_000_000):x}"'
+    tag = f"{round(updated_at.timestamp() * 1_000_000):x}"
+    for ids in lists:
+        text = ",".join(sorted(map(str, ids)))
+        tag += f"-{sha256(text.encode()).hexdigest()[:16]}"
+    return f'"{tag}"'
 
 
 class Conditions:
@@ -56,32 +64,34 @@ class Conditions:
         self.if_none_match = if_none_match
         self.changes = request.method not in {"GET", "HEAD"}
 
-    def check(self, updated_at: datetime) -> None:
+    def check(self, updated_at: datetime, *lists: Iterable[UUID]) -> None:
         """Compare the conditions with the current version of a record.
 
         Args:
             updated_at: Time of its last update.
+            lists: As for `etag`.
 
         Raises:
             PreconditionFailed: The client expects another version.
             NotModified: The client has this version.
         """
-        current = etag(updated_at)
+        current = etag(updated_at, *lists)
         if self.if_match is not None and not _contains(self.if_match, current, weak=False):
             raise PreconditionFailed
         if self.if_none_match is not None and _contains(self.if_none_match, current, weak=True):
             headers = {"ETag": current, "Cache-Control": REVALIDATE}
             raise PreconditionFailed if self.changes else NotModified(headers=headers)
         if not self.changes:
-            self.set_etag(updated_at)
+            self.set_etag(updated_at, *lists)
 
-    def set_etag(self, updated_at: datetime) -> None:
+    def set_etag(self, updated_at: datetime, *lists: Iterable[UUID]) -> None:
         """Add the ETag header to the response. The client may store it, but must check it each time.
 
         Args:
             updated_at: Time of the last update of the record.
+            lists: As for `etag`.
         """
-        self.response.headers["ETag"] = etag(updated_at)
+        self.response.headers["ETag"] = etag(updated_at, *lists)
         self.response.headers["Cache-Control"] = REVALIDATE
 
 

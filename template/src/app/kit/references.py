@@ -14,12 +14,13 @@ def reference(table: str, *, ondelete: str | None = None, **options: Any) -> Map
     """Return the column of a reference to a row of the same user.
 
     The database rejects the ID of a row that belongs to another user like one that does not exist. A
-    row that is referenced cannot be deleted, unless `ondelete` is CASCADE. In tables without `owner_id`,
+    row that is referenced cannot be deleted, unless there is an `ondelete`. In tables without `owner_id`,
     it is a plain foreign key.
 
     Args:
         table: Table whose `id` is referenced.
-        ondelete: Action of the database when the referenced row is deleted.
+        ondelete: Action of the database when the referenced row is deleted: CASCADE, or SET NULL for a
+            column that can be null.
         options: Options of `mapped_column`.
 
     Example:
@@ -42,6 +43,8 @@ def add_constraints(table: Table) -> None:
             target, ondelete = column.info[TARGET]
             names = [column.name, "owner_id"] if owned else [column.name]
             targets = [f"{target}.id", f"{target}.owner_id"][: len(names)]
+            if owned and ondelete in {"SET NULL", "SET DEFAULT"}:
+                ondelete += f" ({column.name})"  # keeps the owner
             name: str | None = f"{table.name}_{column.name}{LIST_SUFFIX}"
             # An association has no ID. Its rows are a list of IDs in the requests.
             if "id" in table.columns or len(name or "") > MAX_NAME:

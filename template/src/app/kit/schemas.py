@@ -17,6 +17,8 @@ from pydantic import (
     StringConstraints,
 )
 
+INFINITE = {datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)}
+CENT = Decimal("0.01")
 NUMBER = re.compile(r"[+-]?\d+(\.\d*)?")
 # Many programs cannot store the NUL character.
 NO_NUL = r"^[^\x00]*$"
@@ -38,7 +40,12 @@ Int32 = Annotated[QueryInt32, Strict()]
 FiniteFloat = Annotated[float, Strict(), Field(allow_inf_nan=False)]
 """A finite number. Unlike Pydantic's type of this name, it rejects a numeric string."""
 
-Money = Annotated[Decimal, Field(max_digits=12, decimal_places=2)]
+Money = Annotated[
+    Decimal,
+    Field(max_digits=12, decimal_places=2),
+    # As the database returns it. The zero makes -0.00 positive.
+    AfterValidator(lambda value: value.quantize(CENT) + 0),
+]
 """A decimal of up to ten digits and two decimal places, serialized as a string to stay exact."""
 
 
@@ -54,9 +61,13 @@ Date = Annotated[date, BeforeValidator(_reject_number)]
 
 def _to_utc(value: datetime) -> datetime:
     try:
-        return value.astimezone(UTC)
+        utc = value.astimezone(UTC)
     except OverflowError as error:
         raise ValueError("must be a time between the years 1 and 9999 in UTC") from error
+    # asyncpg stores these two as infinite times.
+    if utc in INFINITE:
+        raise ValueError("must not be the first or the last possible time")
+    return utc
 
 
 UtcDatetime = Annotated[AwareDatetime, BeforeValidator(_reject_number), AfterValidator(_to_utc)]

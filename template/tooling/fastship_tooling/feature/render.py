@@ -78,6 +78,7 @@ def render(
         "datetime": "dt.datetime" if has_clashing_dates(fields) else "datetime",
         "enum_imports": like.enum_imports(fields),
         "links": links,
+        "linked": lambda name: "".join(f", {name}.{field.name}" for field in links),
         "tables": ", ".join(
             f"{f.name}={f.references.plural.upper()}" for f in fields if f.references
         ),
