@@ -12,6 +12,7 @@ import pytest
 
 from tests.conftest import ROOT, Note, Render
 from tests.project import Project
+from tests.test_update import commit
 from tests.variants import BARE, FULL, MIXED, Variant
 
 IN_THREADS = """
@@ -99,6 +100,10 @@ def test_tooling(fresh: Project, variant: Variant) -> None:
     # Tests of other features are skipped.
     skipped = re.findall(r"^SKIPPED .*", output, re.MULTILINE)
     assert variant != FULL or all(": the project has a" in reason for reason in skipped), skipped
+
+    # The installed version becomes that of an older commit.
+    commit(fresh.path, "Start")
+    fresh.uv_run("pytest", "-q", "tests/cli/test_main.py")
 
 
 def test_no_dependency_needs_a_thread(installed: Project) -> None:
