@@ -57,6 +57,16 @@ def test_other_events() -> None:
     assert "answer=42" in render(event="hello", timestamp="20:23:16", answer=42)
 
 
+def test_error() -> None:
+    error = ArithmeticError("wrong")
+
+    lines = render(event="failed\n", timestamp="20:23:16", answer=42, exc_info=error).splitlines()
+
+    assert "failed" in lines[0]
+    assert "answer=42" in lines[0]
+    assert lines[1:] == ["ArithmeticError: wrong"]
+
+
 class TestTraceback:
     def test_frames_of_libraries(self) -> None:
         printed = self.printed(lambda: json.loads("{"))

@@ -42,7 +42,7 @@ def test_websocket_without_query_string(
     configure(settings)
 
     uvicorn = logging.getLogger("uvicorn.error")
-    uvicorn.info('%s - "WebSocket %s" 403', "127.0.0.1:1", "/live?token=secret")
+    uvicorn.info('%s - "WebSocket %s" 403', "127.0.0.1:1", "/live?key=secret")
     uvicorn.info("Started server process [%d]", 1)
 
     assert "secret" not in (printed := capsys.readouterr().out)
@@ -63,6 +63,17 @@ def test_exception_without_local_variables(
     printed = capsys.readouterr().out
     assert "the message" in str(json.loads(printed)["exception"])
     assert secret not in printed
+
+
+def test_logger_that_was_used_before(settings: Settings) -> None:
+    log = structlog.stdlib.get_logger("ours").bind()
+    log.info("once")
+    configure(settings, format="json")
+
+    with structlog.testing.capture_logs() as captured:
+        log.info("again")
+
+    assert [line["event"] for line in captured] == ["again"]
 
 
 def test_pretty(settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:

@@ -20,7 +20,7 @@ class ConsoleLog:
     def __init__(self) -> None:
         self.colors = "NO_COLOR" not in os.environ
         self.render = structlog.dev.ConsoleRenderer(
-            colors=self.colors, exception_formatter=write_traceback
+            colors=self.colors, exception_formatter=_write_below
         )
 
     def __call__(self, logger: WrappedLogger, method: str, event: EventDict) -> str:
@@ -28,7 +28,8 @@ class ConsoleLog:
         if event["event"] == "request" and "status" in event:
             return self._request_line(event)
         text = event.pop("text", None)
-        line = str(self.render(logger, method, event))
+        event["event"] = str(event["event"]).rstrip()  # uvicorn's ends with a line break
+        line = str(self.render(logger, method, event)).rstrip("\n")
         # Links can only be clicked if they are on a line of their own.
         return f"{line}\n{indent(text.strip(), '  ')}" if text else line
 
@@ -44,6 +45,11 @@ class ConsoleLog:
             f"{event['timestamp']}  {event['method']:<6}  {path}  {code}  "
             f"{event['duration_ms']:.0f} ms  {str(event.get('request_id', ''))[:8]}"
         )
+
+
+def _write_below(file: TextIO, exc_info: ExcInfo) -> None:
+    file.write("\n")
+    write_traceback(file, exc_info)
 
 
 def write_traceback(file: TextIO, exc_info: ExcInfo) -> None:

@@ -17,6 +17,8 @@ from app.kit.console_log import ConsoleLog
 from app.kit.telemetry import add_trace_id, is_exported
 
 request_id_var: ContextVar[str | None] = ContextVar("request_id", default=None)
+# One list: loggers that were used before have it, too.
+processors: list[Processor] = []
 # A random number from 0 to 1 for each request. The request ID would not do: the client may choose it.
 sample_var: ContextVar[float] = ContextVar("sample", default=0.0)
 
@@ -98,7 +100,7 @@ class StdoutLogger:
 
 
 def configure_logging(settings: Settings) -> None:
-    """Configure logging for this process. Loggers that were used before keep their configuration.
+    """Configure logging for this process. Loggers that were used before keep their level.
 
     The application's lines do not go through `logging`, which would take twice the time. Lines of
     libraries that use it get the same form.
@@ -148,8 +150,9 @@ def configure_logging(settings: Settings) -> None:
     # RequestMiddleware writes the access log.
     logging.getLogger("uvicorn.error").addFilter(is_no_websocket_request)
     logging.getLogger("uvicorn.access").disabled = True
+    processors[:] = [*shared, *render]
     structlog.configure(
-        processors=[*shared, *render],
+        processors=processors,
         logger_factory=StdoutLogger,
         wrapper_class=structlog.make_filtering_bound_logger(log.level),
         cache_logger_on_first_use=True,
