@@ -2,6 +2,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -9,6 +10,7 @@ import pytest
 import watchfiles
 from fastship_tooling.dev import processes, reload
 from fastship_tooling.dev.pages.middleware import DevelopmentPages
+from fastship_tooling.feature.files import all_or_nothing
 from fastship_tooling.project import HAS_DATABASE, HAS_REDIS
 
 from app.cli.console import CLIError
@@ -182,6 +184,26 @@ def test_migration_created_by_the_user(
     assert len(started) == (2 if failed else 1)
 
 
+def test_changed_settings(
+    monkeypatch: pytest.MonkeyPatch,
+    started: list[FakeApplication],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    def changes() -> Iterator[set[Change]]:
+        yield UNCHANGED
+        Path(".env").write_text("LOG_LEVEL=DEBUG")
+        yield UNCHANGED
+        yield UNCHANGED
+
+    supervise(monkeypatch, changes())
+
+    assert len(started) == 2
+    assert capsys.readouterr().out.count("Changed: .env") == 1
+
+
 @pytest.mark.parametrize(
     ("path", "watched"),
     [
@@ -250,6 +272,16 @@ class TestCreateApp:
         assert capsys.readouterr().err == "Two migrations are the latest.\n"
 
     @pytest.mark.skipif(not HAS_REDIS, reason="the project has no Redis")
+    def test_waits_for_commands(self, synced: list[str]) -> None:
+        with ThreadPoolExecutor() as threads:
+            with all_or_nothing([]):
+                created = threads.submit(reload._create_app)
+                with pytest.raises(TimeoutError):
+                    created.result(0.2)
+                assert synced == []
+
+            assert created.result(60)
+
     def test_fake_redis(self) -> None:
         assert type(reload._create_app().state.redis).__module__.startswith("fakeredis")
 

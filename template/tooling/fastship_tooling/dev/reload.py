@@ -18,14 +18,15 @@ from pathlib import Path
 from typing import Any
 
 import uvicorn
+from filelock import FileLock
 from watchfiles import PythonFilter, watch
 
 from app.cli.console import ROOT, CLIError, console, errors
-from app.kit.settings import SettingsError
+from app.kit.settings import ENV_FILE, SettingsError
 from fastship_tooling.dev.processes import processes
 from fastship_tooling.errors import print_error
 from fastship_tooling.git import wait_for_checkout
-from fastship_tooling.project import HAS_DATABASE, HAS_REDIS
+from fastship_tooling.project import CHANGES_LOCK, HAS_DATABASE, HAS_REDIS, STATE
 
 SOURCE = Path("src")
 # `dev` applies the migrations that it writes. Others are applied by `db upgrade`.
@@ -88,6 +89,7 @@ def _supervise(start: Callable[[], Application]) -> None:
     starting: Application | None = start()
     stopping: list[Application] = []
     failed: dict[Path, int] | None = None  # the migrations at that time
+    environment = _modified(ENV_FILE)
     try:
         for changes in watch(
             SOURCE,
@@ -116,6 +118,8 @@ def _supervise(start: Callable[[], Application]) -> None:
             # After an error, another set of migrations may be the correction.
             if failed is not None and failed != _migrations():
                 names.append(VERSIONS.as_posix())
+            if environment != (environment := _modified(ENV_FILE)):
+                names.append(ENV_FILE.as_posix())
             if names:
                 failed = None
                 console.print(f"Changed: {', '.join(names)}", style="cyan", markup=False)
@@ -128,6 +132,13 @@ def _supervise(start: Callable[[], Application]) -> None:
             application.stop()
         for application in filter(None, (starting, serving, *stopping)):
             application.wait()
+
+
+def _modified(path: Path) -> int:
+    # Not watched: an editor may replace the file, which ends the watch.
+    with suppress(FileNotFoundError):
+        return path.stat().st_mtime_ns
+    return 0
 
 
 def _migrations() -> dict[Path, int]:
@@ -177,6 +188,9 @@ def _serve(listener: socket.socket, ready: Event, environment: dict[str, str]) -
 def _create_app() -> Any:
     """Update the database schema, and create the application."""
     wait_for_checkout()
+    STATE.mkdir(exist_ok=True)
+    with FileLock(CHANGES_LOCK):
+        pass  # no command changes the code any more
     from app.config import Settings
 
     settings = Settings.load()

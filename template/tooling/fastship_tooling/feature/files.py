@@ -4,14 +4,24 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from filelock import FileLock
+
+from fastship_tooling.project import CHANGES_LOCK, STATE
+
 
 @contextmanager
 def all_or_nothing(paths: list[Path]) -> Iterator[Callable[[Path, str | None], None]]:
-    """Return a function that writes or deletes files. An error restores them.
+    """Return a function that writes or deletes files. An error restores them. Meanwhile, `dev` waits.
 
     Args:
         paths: Files that may change.
     """
+    STATE.mkdir(exist_ok=True)
+    with FileLock(CHANGES_LOCK):
+        yield from _all_or_nothing(paths)
+
+
+def _all_or_nothing(paths: list[Path]) -> Iterator[Callable[[Path, str | None], None]]:
     before = {path: path.read_bytes() if path.exists() else None for path in paths}
 
     def write(path: Path, text: str | None) -> None:
