@@ -8,6 +8,7 @@ from typer.testing import CliRunner
 from app.auth.models import User
 from app.cli import users
 from app.cli.main import app
+from app.kit.pagination import PageParams
 
 runner = CliRunner()
 PASSWORD = "correct horse battery"
@@ -34,19 +35,37 @@ def run(*arguments: str, stdin: str = "", code: int = 0) -> str:
     return result.output
 
 
-def test_life_of_an_account() -> None:
+def recorded(url: str, email: str) -> list[str]:
+    """Return the security events of an account, oldest first."""
+
+    async def read() -> list[str]:
+        async with users.users_of(url) as service:
+            user = await users.find(service, email)
+            page = await service.log.get_page(user.id, PageParams())
+            return [event.kind for event in reversed(page.data)]
+
+    return asyncio.run(read())
+
+
+def test_life_of_an_account(database_url: str) -> None:
     assert "ada@example.com" in run("create", "Ada@Example.com", "--superuser", stdin=TWICE)
     run("create", "eve@example.com", stdin=TWICE)
-    assert "is now a superuser" in run("promote", "EVE@example.com")
+    for _ in range(2):
+        assert "is now a superuser" in run("promote", "EVE@example.com")
     assert "Set the password" in run("reset-password", "eve@example.com", stdin=TWICE)
 
     assert "last active superuser" not in run("deactivate", "eve@example.com")
     assert "is now active" in run("activate", "eve@example.com")
+    run("activate", "eve@example.com")
     run("deactivate", "ada@example.com")
     assert "last active superuser" in run("deactivate", "eve@example.com", code=1)
     listed = run("list")
 
     assert listed.index("eve@example.com") < listed.index("ada@example.com")
+    # Nothing that changed nothing.
+    assert recorded(database_url, "eve@example.com") == [
+        *("registered", "promoted", "password_reset", "deactivated", "activated")
+    ]
 
 
 def test_existing_account() -> None:

@@ -38,6 +38,7 @@ class Event(StrEnum):
     PASSWORD_RESET = "password_reset"  # noqa: S105
     EMAIL_VERIFIED = "email_verified"
     EMAIL_CHANGED = "email_changed"
+    PROMOTED = "promoted"
     ACTIVATED = "activated"
     DEACTIVATED = "deactivated"
 

@@ -174,6 +174,8 @@ class UserService:
         if not active:
             await self._keep_a_superuser(user.id)
         locked = await self._require(user.id, UserNotFound)
+        if locked.is_active == active:
+            return locked
         locked.is_active = active
         await self.session.flush()
         if not active:
@@ -181,6 +183,17 @@ class UserService:
         event = Event.ACTIVATED if active else Event.DEACTIVATED
         await self.log.record(event, locked.id, client=ADMINISTRATOR)
         return locked
+
+    async def promote(self, user: models.User) -> None:
+        """Promote a user to superuser.
+
+        Raises:
+            UserNotFound: The user was deleted meanwhile.
+        """
+        locked = await self._require(user.id, UserNotFound)
+        if not locked.is_superuser:
+            locked.is_superuser = True
+            await self.log.record(Event.PROMOTED, locked.id, client=ADMINISTRATOR)
 
     async def sign_out_everywhere(self, user: models.User) -> None:
         """Revoke all sessions of a user."""

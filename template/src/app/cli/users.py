@@ -155,7 +155,7 @@ def promote(email: Email) -> None:
 
     async def work(users: "UserService") -> None:
         user = await find(users, email)
-        user.is_superuser = True
+        await users.promote(user)
         console.print(f"{user.email} is now a superuser.")
 
     with_users(work)
