@@ -50,6 +50,7 @@ ONLY = {
         tests/databases.py tests/seeds.py tests/test_database.py tests/test_migrations.py tests/cli/test_db.py
         tests/idempotency/__init__.py tests/idempotency/test_dependencies.py
         tests/items/seeds.py tests/items/test_retries.py tests/kit/test_database_url.py
+        tests/kit/test_database_errors.py
         tests/kit/test_enums.py tests/kit/test_references.py
         """,
     "not database": """
@@ -106,11 +107,11 @@ EXEMPT = re.compile(
 
 # H2 of the requirements: lines of Python in src/app and in tests, and those that later features added:
 # conditional requests, limits of requests, a server without the command line, telemetry, error reports, lines
-# of the log for people, examples of errors, and filters and order of lists in all variants; sessions, security
-# events, rules for passwords and emails with accounts; references, enums, safe retries, fast reads, jobs and
-# their worker, spans and metrics of queries and jobs, and errors, locks and checks of migrations with a
-# database.
-MAX_LINES = {FULL: (4500 + 3460, 3200 + 1400 + 1110), BARE: (1600 + 880, 1200 + 760)}
+# of the log for people, examples of errors, rules for settings, and filters and order of lists in all
+# variants; sessions, security events, rules for passwords and emails with accounts; references, enums, safe
+# retries, fast reads, jobs and their worker, spans and metrics of queries and jobs, and errors, locks and
+# checks of migrations with a database.
+MAX_LINES = {FULL: (4500 + 3600, 3200 + 1400 + 1420), BARE: (1600 + 980, 1200 + 900)}
 MAX_TOP_LEVEL = 20
 MAX_PYTHON_TEMPLATES = 10
 MAX_BLOCK_TAGS = 300

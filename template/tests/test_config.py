@@ -1,10 +1,12 @@
 import re
 from pathlib import Path
+from typing import Annotated
 
 import pytest
+from pydantic import BaseModel, SecretStr, ValidationError
 
 from app.config import Settings
-from app.kit.settings import SettingsError, is_url
+from app.kit.settings import SettingsError, server_url
 
 DEVELOPMENT = {"APP_ENVIRONMENT": "development"}
 
@@ -114,21 +116,25 @@ def test_values_without_effect(variable: str, value: str) -> None:
     assert set(issues_of(DEVELOPMENT | {variable: value})) == {variable}
 
 
+class Server(BaseModel):
+    url: Annotated[SecretStr, server_url("Set it to a URL.", "unix", "smtp")]
+
+
+@pytest.mark.parametrize("url", ["smtp://key:a%2Fb@host:587", "smtp://host", "unix:///run/x"])
+def test_url_of_a_server(url: str) -> None:
+    assert Server(url=SecretStr(url)).url.get_secret_value() == url
+
+
 @pytest.mark.parametrize(
-    ("url", "valid"),
+    "url",
     [
-        ("smtp://key:a%2Fb@host:587", True),
-        ("smtps://host", True),
-        ("unix:///run/redis", False),
-        ("smtp:host", False),
-        ("smtp://:secret/x@host", False),
-        ("smtp://key:12/x@host", False),
-        ("smtp://host:abc", False),
-        ("smtp://host:99999", False),
+        *("smtps://host", "smtp:host", "host:25", "smtp://host:abc", "smtp://host:99999"),
+        *("smtp://:pass/word@host", "smtp://key:12/x@host"),
     ],
 )
-def test_url_of_a_server(url: str, valid: bool) -> None:
-    assert is_url(url, "smtp", "smtps") is valid
+def test_invalid_url_of_a_server(url: str) -> None:
+    with pytest.raises(ValidationError, match="Set it to a URL"):
+        Server(url=SecretStr(url))
 
 
 class TestFiles:

@@ -1,21 +1,16 @@
-import asyncio
-import traceback
 from collections.abc import AsyncIterator
 
-import asyncpg
 import pytest
 from fastapi import APIRouter, FastAPI
 from httpx2 import ASGITransport, AsyncClient
 from pydantic import SecretStr
 from sqlalchemy import text
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm.exc import StaleDataError
 
 from app import database
 from app.config import Settings
 from app.database import SessionDep, SessionFactory, after_commit
-from app.kit import database_errors
 from app.kit.problems import add_problem_handlers
 from tests.conftest import client_of
 
@@ -46,12 +41,6 @@ async def numbers(app: FastAPI, session_factory: SessionFactory) -> AsyncIterato
     yield numbers
     async with session_factory() as session, session.begin():
         await session.execute(text("DROP TABLE numbers"))
-
-
-def caused_by(error: Exception) -> Exception:
-    outer = Exception()
-    outer.__cause__ = error
-    return outer
 
 
 async def stored(session_factory: SessionFactory) -> list[int]:
@@ -100,42 +89,6 @@ class TestConflict:
         assert second.json()["type"] == "urn:problem-type:conflict"
         [error] = second.json()["errors"]
         assert (error["pointer"], error["code"]) == ("/n", "unique")
-
-    @pytest.mark.parametrize(
-        "statement",
-        [
-            "DELETE FROM first_things",
-            "INSERT INTO bookings VALUES (int4range(1, 3)), (int4range(2, 4))",
-        ],
-    )
-    async def test_other_constraints(self, numbers: FastAPI, statement: str) -> None:
-        @numbers.post("/run")
-        async def run(session: SessionDep) -> None:
-            for created in (
-                "first_things (id int PRIMARY KEY)",
-                "second_things (first_id int REFERENCES first_things ON DELETE RESTRICT)",
-                "bookings (during int4range, EXCLUDE USING gist (during WITH &&))",
-            ):
-                await session.execute(text(f"CREATE TEMPORARY TABLE {created}"))
-            await session.execute(text("INSERT INTO first_things VALUES (1)"))
-            await session.execute(text("INSERT INTO second_things VALUES (1)"))
-            await session.execute(text(statement))
-
-        async with client_of(numbers) as client:
-            response = await client.post("/run")
-
-        assert response.status_code == 409
-
-    async def test_reserved_word(self, numbers: FastAPI) -> None:
-        @numbers.post("/run")
-        async def run(session: SessionDep) -> None:
-            await session.execute(text('CREATE TEMPORARY TABLE words ("order" int UNIQUE)'))
-            await session.execute(text("INSERT INTO words VALUES (1), (1)"))
-
-        async with client_of(numbers) as client:
-            response = await client.post("/run")
-
-        assert response.json()["errors"][0]["pointer"] == "/order"
 
     async def test_deleted_meanwhile(self, numbers: FastAPI) -> None:
         @numbers.post("/outdated")
@@ -235,26 +188,6 @@ class TestUnavailable:
 
         assert response.status_code == 503
 
-    @pytest.mark.parametrize(
-        ("error", "unavailable"),
-        [
-            (asyncpg.CannotConnectNowError("the database system is starting up"), True),
-            (asyncpg.TooManyConnectionsError("sorry, too many clients already"), True),
-            (DBAPIError("", {}, asyncpg.CannotConnectNowError("shutting down")), True),
-            (DBAPIError("", {}, asyncpg.DivisionByZeroError("division by zero")), False),
-            (DBAPIError("", {}, caused_by(asyncpg.InvalidCachedStatementError())), True),
-            (OSError("Multiple exceptions: [Errno 111] Connect call failed, ..."), True),
-            (TimeoutError(), True),
-            (asyncpg.InterfaceError("the server expects 1 argument"), False),
-            (asyncpg.InternalClientError("another operation (2) is in progress"), True),
-            (asyncpg.DataError("invalid input for query argument $1"), False),
-            (FileNotFoundError("unrelated file"), False),
-            (ValueError(), False),
-        ],
-    )
-    def test_is_unavailable(self, error: Exception, unavailable: bool) -> None:
-        assert database_errors.is_unavailable(error) is unavailable
-
     async def test_invalid_statement(self, numbers: FastAPI) -> None:
         @numbers.post("/faulty")
         async def faulty(session: SessionDep) -> None:
@@ -263,81 +196,6 @@ class TestUnavailable:
         async with client_of(numbers) as client:
             with pytest.raises(Exception, match="nonsense"):
                 await client.post("/faulty")
-
-
-@pytest.mark.parametrize(
-    "statement",
-    [
-        "SELECT pg_sleep(5)",  # cancelled by statement_timeout
-        "DO $$ BEGIN RAISE SQLSTATE '40001'; END $$",
-        "DO $$ BEGIN RAISE SQLSTATE '40P01'; END $$",
-        "DO $$ BEGIN RAISE SQLSTATE '55P03'; END $$",
-        "DO $$ BEGIN RAISE SQLSTATE '25006'; END $$",
-    ],
-)
-async def test_temporary_errors(numbers: FastAPI, statement: str) -> None:
-    @numbers.post("/run")
-    async def run(session: SessionDep) -> None:
-        await session.execute(text("SET LOCAL statement_timeout = 10"))
-        await session.execute(text(statement))
-
-    async with client_of(numbers) as client:
-        response = await client.post("/run")
-
-    assert response.status_code == 503
-    assert response.headers["retry-after"] == "5"
-
-
-@pytest.mark.parametrize(
-    ("statement", "message"),
-    [
-        ("SELECT 1 / 0 WHERE :secret <> ''", "division by zero"),
-        ("SELECT CAST(:secret AS integer)", "invalid input for query argument $1"),
-        ("INSERT INTO names VALUES (:secret)", "check constraint"),
-        ("SELECT (:secret || '')::integer", "invalid input syntax for type integer"),
-        ("SELECT (:secret || '')::date", "invalid input syntax for type date"),
-        ("SELECT ('{' || :secret)::integer[]", "malformed array literal"),
-    ],
-)
-async def test_values_are_not_logged(numbers: FastAPI, statement: str, message: str) -> None:
-    @numbers.post("/run")
-    async def run(session: SessionDep) -> None:
-        await session.execute(text("CREATE TEMPORARY TABLE names (name text CHECK (name = ''))"))
-        await session.execute(text(statement), {"secret": "*secret*" * 2})
-
-    async with client_of(numbers) as client:
-        with pytest.raises(DBAPIError) as caught:
-            await client.post("/run")
-
-    logged = "".join(traceback.format_exception(caught.value))
-    assert message in logged
-    assert "*secret**secret*" not in logged
-
-
-async def test_values_in_causes_and_groups_are_not_logged(numbers: FastAPI) -> None:
-    async def fail(session: AsyncSession) -> None:
-        await session.execute(text("SELECT ('*secret*' || '*secret*')::integer"))
-
-    @numbers.post("/cause")
-    async def cause(session: SessionDep) -> None:
-        try:
-            await fail(session)
-        except DBAPIError as error:
-            raise RuntimeError("failed") from error
-
-    @numbers.post("/group")
-    async def group(session: SessionDep) -> None:
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(fail(session))
-
-    for path in ("/cause", "/group"):
-        async with client_of(numbers) as client:
-            with pytest.raises((RuntimeError, ExceptionGroup)) as caught:
-                await client.post(path)
-
-        logged = "".join(traceback.format_exception(caught.value))
-        assert "invalid input syntax" in logged
-        assert "*secret**secret*" not in logged
 
 
 async def test_statement_timeout(session: AsyncSession) -> None:

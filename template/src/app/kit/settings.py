@@ -7,7 +7,14 @@ from typing import Annotated, Any, NamedTuple, Self
 from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
-from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    SecretStr,
+    ValidationError,
+)
 from pydantic_settings import (
     BaseSettings,
     NoDecode,
@@ -30,20 +37,26 @@ CommaSeparated = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
 """Several values in one variable, separated by commas."""
 
 
-def is_url(text: str, *schemes: str) -> bool:
-    """Return whether a text is the URL of a server.
+def server_url(advice: str, *schemes: str) -> AfterValidator:
+    """Return a validator of the URL of a server. Clients reject an invalid one only when they connect.
 
     Args:
-        text: The text.
+        advice: What to set instead.
         schemes: Schemes that the URL may have.
     """
-    try:
-        url = urlsplit(text)
-        # A password with a slash ends the host, and leaves the real one in the path.
-        valid = url.port != 0 and "@" not in url.path
-    except ValueError:  # the port is not a number
-        return False
-    return valid and url.scheme in schemes and bool(url.hostname or url.scheme == "unix")
+
+    def check(value: SecretStr) -> SecretStr:
+        try:
+            url = urlsplit(value.get_secret_value())
+            # A password with a slash ends the host, and leaves the real one in the path.
+            valid = url.port != 0 and "@" not in url.path
+        except ValueError:  # the port is not a number
+            valid = False
+        if not (valid and url.scheme in schemes and (url.hostname or url.scheme == "unix")):
+            raise ValueError(advice)
+        return value
+
+    return AfterValidator(check)
 
 
 class SettingsIssue(NamedTuple):
