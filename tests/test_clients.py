@@ -132,7 +132,7 @@ def test_check(fresh: Project) -> None:
     fresh.uv_run("acme-orders", "openapi")
     outdated_client = check()
 
-    assert "openapi.json is outdated." in missing
+    assert "openapi.json does not exist." in missing
     assert "code 0" in current
     assert "openapi.json is outdated." in outdated_schema
     assert "clients/python is outdated." in outdated_client

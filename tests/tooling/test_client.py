@@ -55,10 +55,13 @@ def test_outdated_client(folder: Path) -> None:
 
 
 def test_outdated_schema(folder: Path) -> None:
-    result = runner.invoke(app, ["client", "generate", "--check"])
+    missing = runner.invoke(app, ["client", "generate", "--check"])
+    (folder / "openapi.json").write_text("{}")
+    outdated = runner.invoke(app, ["client", "generate", "--check"])
 
-    assert result.exit_code == 1
-    assert "openapi.json is outdated." in result.stderr
+    assert (missing.exit_code, outdated.exit_code) == (1, 1)
+    assert "openapi.json does not exist." in missing.stderr
+    assert "openapi.json is outdated." in outdated.stderr
 
 
 def test_unknown_language() -> None:

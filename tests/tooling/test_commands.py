@@ -124,6 +124,13 @@ class TestTest:
                 ["--coverage"],
                 ["--cov", "--cov-report=term-missing:skip-covered", "--cov-report=html"],
             ),
+            (
+                ["--coverage", "tests/items"],
+                [
+                    *("tests/items", "--cov-fail-under=0", "--cov"),
+                    *("--cov-report=term-missing:skip-covered", "--cov-report=html"),
+                ],
+            ),
         ],
         ids=" ".join,
     )

@@ -162,6 +162,14 @@ class TestDeploy:
         assert "Cannot read the remote origin" in result.stderr
         assert "git remote --verbose" in result.stderr
 
+    def test_missing_remote(self, git: Git) -> None:
+        git("remote", "remove", "origin")
+
+        result = runner.invoke(app, ["docs", "deploy", "1.2"])
+
+        assert result.exit_code == 1
+        assert "There is no remote origin. Add it: git remote add origin URL" in result.stderr
+
     def test_rejected_push(self, folder: Path) -> None:
         hook = folder / "remote/hooks/pre-receive"
         hook.write_text("#!/bin/sh\necho no such luck >&2; exit 1\n")

@@ -57,7 +57,7 @@ def parse(*specifications: str) -> list[Field]:
         (["update:enum[a,b]"], "The enum of the field update would have the name of another class"),
         (["note:text:filter"], "of type text cannot have the options filter"),
         (["size:int?:sort"], "Lists cannot be sorted by size, which is optional"),
-        (["due:date:index"], "Options after the type: unique, filter, sort."),
+        (["due:date:index"], "Options after the type: unique, filter, sort; several as in :filter:sort."),
         (["limit:str:filter"], "The query parameter limit would have two meanings"),
         (
             ["size:int:filter", "size_min:int"],
@@ -145,6 +145,8 @@ def test_missing_database(specification: str) -> None:
         ("size:int", (False, False)),
         ("size:int:sort", (False, True)),
         ("size:int:sort,filter", (True, True)),
+        ("size:int:filter:sort", (True, True)),
+        ("size:int:filter:sort=3", (True, True)),
         ("size:int:sort=3", (False, True)),
         ("size:int=3:sort", (False, True)),
         ("due:date?:filter", (True, False)),

@@ -55,6 +55,7 @@ def test_check(file: Path) -> None:
     outdated = runner.invoke(app, ["openapi", "--check"])
 
     assert [missing.exit_code, current.exit_code, outdated.exit_code] == [1, 0, 1]
+    assert "openapi.json does not exist. Create it" in missing.stderr
     assert "is outdated. Update it and commit it: uv run acme-orders openapi" in " ".join(
         outdated.stderr.split()
     )

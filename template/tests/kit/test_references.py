@@ -40,7 +40,6 @@ def test_reference_that_becomes_null(order_id: Column[Any]) -> None:
     table = Table("lines", MetaData(), Column("owner_id", Uuid), order_id)
     add_constraints(table)
 
-    # The row keeps its owner.
     assert [key.ondelete for key in table.foreign_key_constraints] == ["SET NULL (order_id)"]
 
 

@@ -45,11 +45,12 @@ def run_tests(
     if failed:
         options.append("--last-failed")
     if coverage:
+        # The threshold applies to the whole suite only.
+        options += ["--cov-fail-under=0"] if options else []
         options += ["--cov", "--cov-report=term-missing:skip-covered", "--cov-report=html"]
     if watch:
         watch_tests(["--failed-first", *options])
         return
-    # The coverage threshold applies to the whole suite only.
     raise typer.Exit(run_module("pytest", *(options or ["--cov", *ON_ALL_CORES])))
 
 
@@ -94,7 +95,8 @@ def lint(
     ]
     failed = []
     for check in checks:
-        console.print(f"$ {' '.join(check)}", style="bold")
+        shown = command_line(" ".join(check[1:])) if check[0] == "app.cli" else " ".join(check)
+        console.print(f"$ {shown}", style="bold")
         if run_module(*check):
             failed.append(check[0])
     if failed:

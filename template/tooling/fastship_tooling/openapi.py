@@ -28,7 +28,8 @@ def openapi(
     text = render()
     current = FILE.exists() and FILE.read_text(encoding="utf-8") == text
     if check and not current:
-        fail(f"{FILE} is outdated. Update it and commit it: {command_line('openapi')}")
+        state = "is outdated. Update" if FILE.exists() else "does not exist. Create"
+        fail(f"{FILE} {state} it and commit it: {command_line('openapi')}")
     if not current:
         FILE.write_text(text, encoding="utf-8", newline="\n")
     console.print(f"{FILE} {'is up to date' if current else 'was updated'}.")

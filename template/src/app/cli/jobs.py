@@ -66,7 +66,7 @@ def list_jobs(
             short(now - row.created),
             due if waiting else "",
         )
-    console.print(rows if found else "No jobs.")
+    console.print(rows if found else "No jobs are waiting, running or failed.")
     if len(found) == SHOWN:
         console.print(f"Only the first {SHOWN} are shown.")
 

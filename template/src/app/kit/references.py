@@ -43,8 +43,9 @@ def add_constraints(table: Table) -> None:
             target, ondelete = column.info[TARGET]
             names = [column.name, "owner_id"] if owned else [column.name]
             targets = [f"{target}.id", f"{target}.owner_id"][: len(names)]
+            # The other column stays as it is.
             if owned and ondelete in {"SET NULL", "SET DEFAULT"}:
-                ondelete += f" ({column.name})"  # keeps the owner
+                ondelete += f" ({column.name})"
             name: str | None = f"{table.name}_{column.name}{LIST_SUFFIX}"
             # An association has no ID. Its rows are a list of IDs in the requests.
             if "id" in table.columns or len(name or "") > MAX_NAME:

@@ -58,6 +58,9 @@ def fetch(remote: str) -> str:
     if found.returncode == NO_BRANCH:
         return ""
     if found.returncode:
+        # Git also accepts a URL.
+        if "/" not in remote and remote not in git.run("remote").stdout.split():
+            raise CLIError(f"There is no remote {remote}. Add it: git remote add {remote} URL")
         reason = found.stderr.strip()
         raise CLIError(f"Cannot read the remote {remote}: {reason} Show it: git remote --verbose")
     _git("fetch", "--quiet", remote, BRANCH)

@@ -44,11 +44,14 @@ def new(
 ) -> None:
     r"""Create a domain: code, routes, tests, documentation and migration.
 
-    Types are str, text, int, float, decimal, bool, date, datetime, uuid, enum[VALUE,...], ref[DOMAIN] and
-    many[DOMAIN]. A question mark makes a field optional, and =VALUE gives it a default. Options follow the
-    type: unique (no two records of a user have the same value), filter and sort (query parameters of the list).
+    Types are str, text, int, float, decimal, bool, date, datetime, uuid,
+    enum[VALUE,...], ref[DOMAIN] and many[DOMAIN]. A question mark makes a field
+    optional, and =VALUE gives it a default. Options follow the type, as in
+    due:date:filter:sort. They are unique (no two records of a user have the same
+    value), filter and sort (query parameters of the list).
 
-    With --public and --superuser, everyone can read and superusers can change the records.
+    With --public and --superuser, everyone can read and superusers can change the
+    records.
 
     Example: feature new invoices number:str:unique 'status:enum\[draft,paid]:filter=draft' due:date?
     """
@@ -113,6 +116,6 @@ def remove(
             soft_wrap=True,
         )
     if mentions := mentions_of(names):
-        console.print("These pages still mention it. Edit them:")
+        console.print("These pages contain its name. Edit them if they are about it:")
         for path in mentions:
             console.print(f"  {path.as_posix()}", markup=False)

@@ -37,7 +37,7 @@ RESERVED |= dict.fromkeys(
 )
 TYPES = ", ".join([*KINDS, "enum[VALUE,...]", "ref[DOMAIN]", "many[DOMAIN]"])
 OPTION = "(?:unique|filter|sort)"
-OPTIONS = re.compile(rf":({OPTION}(?:,{OPTION})*)(?=$|=)")
+OPTIONS = re.compile(rf":({OPTION}(?:[,:]{OPTION})*)(?=$|=)")
 SPECIFICATION = re.compile(
     r"(?P<type>\w*)(?:\[(?P<arguments>[^\]]*)\])?(?P<optional>\?)?(?:=(?P<default>.*))?"
 )
@@ -115,7 +115,7 @@ def _parse(text: str, domain: Names, find_domain: FindDomain) -> Field:
             f"The field {name} has no type. Write, for example, {name}:str. Types: {TYPES}."
         )
     found = OPTIONS.search(rest)
-    options = set(found[1].split(",")) if found else set()
+    options = set(re.split("[,:]", found[1])) if found else set()
     match = SPECIFICATION.fullmatch(OPTIONS.sub("", rest, count=1))
     if match is None:
         raise _unknown_type(name, rest)
@@ -144,7 +144,7 @@ def _unknown_type(name: str, text: str) -> FieldError:
     type_ = re.split("[?=]", text)[0]
     return FieldError(
         f"The type {type_!r} of the field {name} does not exist. Types: {TYPES}. "
-        "Options after the type: unique, filter, sort."
+        "Options after the type: unique, filter, sort; several as in :filter:sort."
     )
 
 
