@@ -61,8 +61,8 @@ async def test_other_constraints(plain: FastAPI, statement: str) -> None:
     @plain.post("/run")
     async def run(session: SessionDep) -> None:
         for created in (
-            "first_things (id int PRIMARY KEY)",
-            "second_things (first_id int REFERENCES first_things ON DELETE RESTRICT)",
+            "first_things (code int PRIMARY KEY)",
+            "second_things (code int REFERENCES first_things ON DELETE RESTRICT)",
             "bookings (during int4range, EXCLUDE USING gist (during WITH &&))",
         ):
             await session.execute(text(f"CREATE TEMPORARY TABLE {created}"))
@@ -120,6 +120,9 @@ async def test_temporary_errors(plain: FastAPI, statement: str) -> None:
         ("SELECT (:secret || '')::integer", "invalid input syntax for type integer"),
         ("SELECT (:secret || '')::date", "invalid input syntax for type date"),
         ("SELECT ('{' || :secret)::integer[]", "malformed array literal"),
+        ("SELECT to_tsquery('simple', :secret || ' & | ')", "syntax error in tsquery"),
+        ("SELECT (:secret || '')::timestamptz AT TIME ZONE 'UTC'", "invalid input syntax"),
+        ("SELECT now() AT TIME ZONE :secret", "time zone"),
     ],
 )
 async def test_values_are_not_logged(plain: FastAPI, statement: str, message: str) -> None:

@@ -35,10 +35,13 @@ UNAVAILABLE_ERRORS = (ConnectionError, TimeoutError, gaierror, PoolTimeoutError)
 # FileNotFoundError, have other causes), and asyncpg its error when the connection is being closed.
 UNAVAILABLE_TYPES = {OSError, InternalClientError}
 # DETAIL: Failing row contains (...). invalid input for query argument $1: ... (expected str, got int)
-# invalid input syntax for type integer: "..." value "..." is out of range for type integer
+# syntax error in tsquery: "..."
 VALUES = re.compile(
-    r'(DETAIL:|invalid input [^":]*:|malformed [^":]*:|out of range:|value ").*', re.DOTALL
+    r"(DETAIL:|invalid input for query argument \$\d+:|in ts(?:query|vector):).*", re.DOTALL
 )
+# The codes of errors of values. Their messages contain the value: "..." is out of range for type integer
+DATA_ERROR = "22"
+QUOTED = re.compile('".*"', re.DOTALL)
 # Columns that the server sets. The client cannot correct them.
 SERVER_COLUMNS = {"id", "owner_id", "user_id"}
 
@@ -80,9 +83,9 @@ def to_problem(error: Exception) -> Exception | None:
 def _violation(cause: PostgresError) -> Exception | None:
     if isinstance(cause, ExclusionViolationError):
         return Conflict()
-    if not isinstance(
-        cause, ForeignKeyViolationError | RestrictViolationError | UniqueViolationError
-    ):
+    if isinstance(cause, RestrictViolationError):
+        return Conflict("Another record references this one.")
+    if not isinstance(cause, ForeignKeyViolationError | UniqueViolationError):
         return None
     # Key (author_id)=(...) is not present in table "users". The wording depends on the locale.
     key = re.search(r"\(([^)]+)\)=\(", cause.detail or "")
@@ -125,10 +128,12 @@ def hide_values(error: BaseException) -> None:
         pending += [part.__cause__, part.__context__]
         if isinstance(part, BaseExceptionGroup):
             pending += part.exceptions
-        if isinstance(part, DBAPIError):
-            pending.append(part.orig)
+        pending.append(getattr(part, "orig", None))
         if isinstance(part, PostgresError):
             part.detail = None
-        # SQLAlchemy's copy of asyncpg's error has no class of its own.
-        if isinstance(part, DBAPIError | InterfaceError) or hasattr(part, "sqlstate"):
-            part.args = tuple(VALUES.sub(r"\1 hidden", str(arg)) for arg in part.args)
+        code = getattr(part, "sqlstate", None) or getattr(pending[-1], "sqlstate", None)
+        if code or isinstance(part, DBAPIError | InterfaceError):
+            texts = [VALUES.sub(r"\1 hidden", str(arg)) for arg in part.args]
+            if str(code).startswith(DATA_ERROR):
+                texts = [QUOTED.sub('"hidden"', text) for text in texts]
+            part.args = tuple(texts)
