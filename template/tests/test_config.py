@@ -110,6 +110,9 @@ def test_host_names_are_lower_case() -> None:
         ("APP_TRUSTED_HOSTS", "https://api.example.com"),
         ("APP_TRUSTED_HOSTS", "api.example.com:443"),
         ("APP_TRUSTED_HOSTS", "api.example.com/"),
+        ("APP_TRUSTED_HOSTS", ".example.com"),
+        ("APP_TRUSTED_HOSTS", "::1"),
+        ("APP_TRUSTED_HOSTS", "münchen.example"),
     ],
 )
 def test_values_without_effect(variable: str, value: str) -> None:
@@ -129,7 +132,8 @@ def test_url_of_a_server(url: str) -> None:
     "url",
     [
         *("smtps://host", "smtp:host", "host:25", "smtp://host:abc", "smtp://host:99999"),
-        *("smtp://:pass/word@host", "smtp://key:12/x@host"),
+        *("smtp://:pass/word@host", "smtp://key:12/x@host", "smtp://key:12?4@host", "unix://"),
+        *("smtp://key:12#4@host",),
     ],
 )
 def test_invalid_url_of_a_server(url: str) -> None:

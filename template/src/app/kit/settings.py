@@ -1,7 +1,9 @@
 """Read settings from environment variables, a `.env` file and secret files, and report every problem at once."""
 
 import os
+import re
 from collections.abc import Iterator, Mapping
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple, Self
 from urllib.parse import urlsplit
@@ -23,6 +25,8 @@ from pydantic_settings import (
 )
 
 ENV_FILE = Path(".env")
+HOST = re.compile(r"\*|(\*\.)?[\w-]+(\.[\w-]+)*|\[[\da-fA-F:.]+\]", re.ASCII)
+ORIGIN = re.compile(r"https?://[^/\s]+")
 # Docker, Swarm and Kubernetes mount one file per secret here.
 SECRETS_DIR = Path("/run/secrets")
 
@@ -37,6 +41,44 @@ CommaSeparated = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
 """Several values in one variable, separated by commas."""
 
 
+def _hosts(value: tuple[str, ...]) -> tuple[str, ...]:
+    for host in value:
+        if not HOST.fullmatch(host):
+            raise ValueError(
+                f"{host} is not a host. Write it without scheme, port and path, an IPv6 address in brackets, "
+                "all subdomains as *.example.com, and letters other than a to z in Punycode."
+            )
+    return tuple(host.lower() for host in value)  # as clients send them
+
+
+def _networks(value: tuple[str, ...]) -> tuple[str, ...]:
+    if "*" in value and len(value) > 1:
+        raise ValueError("* stands for all addresses. Remove the others.")
+    for address in value:
+        try:
+            ip_network("::/0" if address == "*" else address)
+        except ValueError as error:
+            raise ValueError(
+                f"{address} is not an address or a network, such as 10.0.0.7 or 10.0.0.0/8."
+            ) from error
+    return value
+
+
+def _origins(value: tuple[str, ...]) -> tuple[str, ...]:
+    for origin in value:
+        if origin != "*" and not ORIGIN.fullmatch(origin):
+            raise ValueError("An origin is a scheme and a host, such as https://example.com.")
+    return value
+
+
+HostNames = Annotated[CommaSeparated, AfterValidator(_hosts)]
+"""Names that a Host header may have. `*.example.com` and `*` are wildcards."""
+Networks = Annotated[CommaSeparated, AfterValidator(_networks)]
+"""IP addresses and networks, or `*`. uvicorn ignores invalid ones without an error."""
+Origins = Annotated[CommaSeparated, AfterValidator(_origins)]
+"""Origins of web pages, or `*`."""
+
+
 def server_url(advice: str, *schemes: str) -> AfterValidator:
     """Return a validator of the URL of a server. Clients reject an invalid one only when they connect.
 
@@ -48,11 +90,12 @@ def server_url(advice: str, *schemes: str) -> AfterValidator:
     def check(value: SecretStr) -> SecretStr:
         try:
             url = urlsplit(value.get_secret_value())
-            # A password with a slash ends the host, and leaves the real one in the path.
-            valid = url.port != 0 and "@" not in url.path
+            # A slash in the password ends the host. The real one is then a part of the path.
+            rest = url.path + url.query + url.fragment
+            valid = url.scheme in schemes and url.port != 0 and "@" not in rest
         except ValueError:  # the port is not a number
             valid = False
-        if not (valid and url.scheme in schemes and (url.hostname or url.scheme == "unix")):
+        if not valid or not (url.path if url.scheme == "unix" else url.hostname):
             raise ValueError(advice)
         return value
 
