@@ -274,7 +274,7 @@ def attack_invoices(ada: httpx2.Client, eve: httpx2.Client) -> None:
 
 def test_project_without_the_example(fresh: Project, variant: Variant) -> None:
     output = fresh.uv_run("acme-orders", "feature", "remove", "items", "--yes")
-    assert "contain its name. Edit them if they are about it:\n  README.md\n" in output
+    assert "Remove what describes the domain:\n  README.md\n" in output
     assert not [path for path in contents(fresh) if re.search(r"(^|/)items(/|\.md)", path)]
 
     fresh.uv_run("acme-orders", "feature", "new", "order_lines", "name:str", "amount:int=1")

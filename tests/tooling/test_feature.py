@@ -119,7 +119,10 @@ class TestRemove:
         assert "Delete these files and all stored parcels?" in declined.stdout
         assert confirmed.exit_code == 0, confirmed.output
         assert "Removed the domain parcels." in confirmed.stdout
-        assert "contain its name. Edit them if they are about it:\n  README.md\n" in confirmed.stdout
+        assert (
+            "contain the name parcels. Remove what describes the domain:\n  README.md\n"
+            in confirmed.stdout
+        )
         assert "migration" not in confirmed.stdout
         assert not (project / "src/app/parcels").exists()
 

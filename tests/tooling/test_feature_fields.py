@@ -57,7 +57,10 @@ def parse(*specifications: str) -> list[Field]:
         (["update:enum[a,b]"], "The enum of the field update would have the name of another class"),
         (["note:text:filter"], "of type text cannot have the options filter"),
         (["size:int?:sort"], "Lists cannot be sorted by size, which is optional"),
-        (["due:date:index"], "Options after the type: unique, filter, sort; several as in :filter:sort."),
+        (
+            ["due:date:index"],
+            "Options after the type: unique, filter, sort; several as in :filter:sort.",
+        ),
         (["limit:str:filter"], "The query parameter limit would have two meanings"),
         (
             ["size:int:filter", "size_min:int"],

@@ -1,6 +1,7 @@
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -184,24 +185,29 @@ def test_migration_created_by_the_user(
     assert len(started) == (2 if failed else 1)
 
 
+@pytest.mark.parametrize(("line", "restart"), [("LOG_LEVEL=DEBUG", False), ("APP_PORT=8001", True)])
 def test_changed_settings(
     monkeypatch: pytest.MonkeyPatch,
     started: list[FakeApplication],
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
+    line: str,
+    restart: bool,
 ) -> None:
     monkeypatch.chdir(tmp_path)
 
     def changes() -> Iterator[set[Change]]:
         yield UNCHANGED
-        Path(".env").write_text("LOG_LEVEL=DEBUG")
+        Path(".env").write_text(line)
         yield UNCHANGED
         yield UNCHANGED
 
     supervise(monkeypatch, changes())
 
+    printed = capsys.readouterr()
     assert len(started) == 2
-    assert capsys.readouterr().out.count("Changed: .env") == 1
+    assert printed.out.count("Changed: .env") == 1
+    assert ("Restart dev to apply APP_PORT." in printed.err) is restart
 
 
 @pytest.mark.parametrize(
@@ -271,17 +277,31 @@ class TestCreateApp:
 
         assert capsys.readouterr().err == "Two migrations are the latest.\n"
 
-    @pytest.mark.skipif(not HAS_REDIS, reason="the project has no Redis")
-    def test_waits_for_commands(self, synced: list[str]) -> None:
+    def test_waits_for_commands(
+        self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        monkeypatch.setattr(reload, "SHORT_WAIT", 0.01)
+        steps: list[str] = []
+
+        def read() -> None:
+            steps.append("read")
+            raise CLIError("That is enough.")
+
+        monkeypatch.setattr(reload, "load_settings", read)
+        monkeypatch.setattr(reload, "wait_for_checkout", lambda: steps.append("start"))
+
         with ThreadPoolExecutor() as threads:
             with all_or_nothing([]):
                 created = threads.submit(reload._create_app)
-                with pytest.raises(TimeoutError):
-                    created.result(0.2)
-                assert synced == []
+                while "Waiting for the command" not in capsys.readouterr().out:
+                    assert not created.done()
+                    time.sleep(0.01)
+                steps.append("end of the command")
+            created.exception(60)
 
-            assert created.result(60)
+        assert steps == ["start", "end of the command", "read"]
 
+    @pytest.mark.skipif(not HAS_REDIS, reason="the project has no Redis")
     def test_fake_redis(self) -> None:
         assert type(reload._create_app().state.redis).__module__.startswith("fakeredis")
 

@@ -4,9 +4,9 @@ from importlib.util import find_spec
 from pathlib import Path
 
 STATE = Path(".dev")
-# Locked while a command changes several files of the code.
-CHANGES_LOCK = STATE / "changes.lock"
 """Folder for the local state of development. Git ignores it."""
+CHANGES_LOCK = STATE / "changes.lock"
+"""File that is locked while a command changes the code."""
 DOCS_URL = STATE / "docs.txt"
 """File with the URL of the documentation, while `docs serve` runs."""
 RUNNING = STATE / "dev.txt"

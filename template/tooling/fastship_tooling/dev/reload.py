@@ -18,23 +18,52 @@ from pathlib import Path
 from typing import Any
 
 import uvicorn
-from filelock import FileLock
+from dotenv import dotenv_values
+from filelock import FileLock, Timeout
 from watchfiles import PythonFilter, watch
 
 from app.cli.console import ROOT, CLIError, console, errors
-from app.kit.settings import ENV_FILE, SettingsError
+from fastship_tooling.dev.env_file import ENV_FILE
 from fastship_tooling.dev.processes import processes
 from fastship_tooling.errors import print_error
 from fastship_tooling.git import wait_for_checkout
 from fastship_tooling.project import CHANGES_LOCK, HAS_DATABASE, HAS_REDIS, STATE
+from fastship_tooling.settings import load_settings
 
 SOURCE = Path("src")
 # `dev` applies the migrations that it writes. Others are applied by `db upgrade`.
 VERSIONS = SOURCE / "app/migrations/versions"
 POLL_MILLISECONDS = 50
+# Seconds to wait for a command that changes the code, before and after a message.
+SHORT_WAIT, LONG_WAIT = 2, 60
+# Settings that `dev` reads once.
+READ_ONCE = ("APP_PORT", "DATABASE_URL", "MAIL_LINKS_TO")
 STOP_SECONDS = 5
 # Jobs that take longer are interrupted, and the next process starts them again.
 DRAIN_SECONDS = 2
+
+
+class EnvFile:
+    """Notices changes of `.env`. It cannot be watched: an editor may replace it, which ends the watch."""
+
+    def __init__(self) -> None:
+        self.modified = self._modified()
+        self.values = dotenv_values(ENV_FILE)
+
+    def _modified(self) -> int:
+        with suppress(FileNotFoundError):
+            return ENV_FILE.stat().st_mtime_ns
+        return 0
+
+    def changes(self) -> list[str]:
+        """Return the name of the file if it has changed, and print what needs another `dev`."""
+        if self.modified == (modified := self._modified()):
+            return []
+        self.modified, before = modified, self.values
+        self.values = dotenv_values(ENV_FILE)
+        if once := [name for name in READ_ONCE if before.get(name) != self.values.get(name)]:
+            errors.print(f"Restart dev to apply {', '.join(once)}.", style="yellow")
+        return [ENV_FILE.as_posix()]
 
 
 class Application:
@@ -89,7 +118,7 @@ def _supervise(start: Callable[[], Application]) -> None:
     starting: Application | None = start()
     stopping: list[Application] = []
     failed: dict[Path, int] | None = None  # the migrations at that time
-    environment = _modified(ENV_FILE)
+    environment = EnvFile()
     try:
         for changes in watch(
             SOURCE,
@@ -118,8 +147,7 @@ def _supervise(start: Callable[[], Application]) -> None:
             # After an error, another set of migrations may be the correction.
             if failed is not None and failed != _migrations():
                 names.append(VERSIONS.as_posix())
-            if environment != (environment := _modified(ENV_FILE)):
-                names.append(ENV_FILE.as_posix())
+            names += environment.changes()
             if names:
                 failed = None
                 console.print(f"Changed: {', '.join(names)}", style="cyan", markup=False)
@@ -132,13 +160,6 @@ def _supervise(start: Callable[[], Application]) -> None:
             application.stop()
         for application in filter(None, (starting, serving, *stopping)):
             application.wait()
-
-
-def _modified(path: Path) -> int:
-    # Not watched: an editor may replace the file, which ends the watch.
-    with suppress(FileNotFoundError):
-        return path.stat().st_mtime_ns
-    return 0
 
 
 def _migrations() -> dict[Path, int]:
@@ -171,7 +192,7 @@ def _serve(listener: socket.socket, ready: Event, environment: dict[str, str]) -
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     try:
         app = _create_app()
-    except (CLIError, SettingsError) as error:
+    except CLIError as error:
         errors.print(str(error), style="red", markup=False, soft_wrap=True)
         sys.exit(1)
     except Exception as error:
@@ -188,12 +209,8 @@ def _serve(listener: socket.socket, ready: Event, environment: dict[str, str]) -
 def _create_app() -> Any:
     """Update the database schema, and create the application."""
     wait_for_checkout()
-    STATE.mkdir(exist_ok=True)
-    with FileLock(CHANGES_LOCK):
-        pass  # no command changes the code any more
-    from app.config import Settings
-
-    settings = Settings.load()
+    _wait_for_command()
+    settings = load_settings()
     if HAS_DATABASE:
         from app.cli.db import require_url
         from fastship_tooling.schema_sync.sync import sync
@@ -213,6 +230,19 @@ def _create_app() -> Any:
 
     app.add_middleware(DevelopmentPages)
     return app
+
+
+def _wait_for_command() -> None:
+    """Wait while a command changes the code, but not forever: it may have been stopped with Ctrl-Z."""
+    STATE.mkdir(exist_ok=True)
+    lock = FileLock(CHANGES_LOCK)
+    with suppress(Timeout):
+        try:
+            lock.acquire(timeout=SHORT_WAIT)
+        except Timeout:
+            console.print("Waiting for the command that changes the code ...")
+            lock.acquire(timeout=LONG_WAIT)
+    lock.release()
 
 
 def _add_worker(app: Any, settings: Any) -> None:

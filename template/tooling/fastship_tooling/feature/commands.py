@@ -116,6 +116,6 @@ def remove(
             soft_wrap=True,
         )
     if mentions := mentions_of(names):
-        console.print("These pages contain its name. Edit them if they are about it:")
+        console.print(f"These pages contain the name {name}. Remove what describes the domain:")
         for path in mentions:
             console.print(f"  {path.as_posix()}", markup=False)
