@@ -39,9 +39,10 @@ def test_json(settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
 def test_websocket_without_query_string(
     settings: Settings, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    configure(settings)
+    configure(settings, level="DEBUG")
 
     uvicorn = logging.getLogger("uvicorn.error")
+    uvicorn.debug("< %s: %s", "Authorization", "secret")
     uvicorn.info('%s - "WebSocket %s" 403', "127.0.0.1:1", "/live?key=secret")
     uvicorn.info("Started server process [%d]", 1)
 

@@ -17,7 +17,7 @@ from app.kit.console_log import ConsoleLog
 from app.kit.telemetry import add_trace_id, is_exported
 
 request_id_var: ContextVar[str | None] = ContextVar("request_id", default=None)
-# One list: loggers that were used before have it, too.
+# All loggers share this list. A change of it applies to those that were used before, too.
 processors: list[Processor] = []
 # A random number from 0 to 1 for each request. The request ID would not do: the client may choose it.
 sample_var: ContextVar[float] = ContextVar("sample", default=0.0)
@@ -64,9 +64,10 @@ def serialize(event: dict[str, Any], **_options: Any) -> str:
         )
 
 
-def is_no_websocket_request(record: logging.LogRecord) -> bool:
-    """Return whether a line is not uvicorn's about a WebSocket, which contains the query string."""
-    return not str(record.msg).startswith('%s - "WebSocket')
+def is_without_secrets(record: logging.LogRecord) -> bool:
+    """Return whether a line of uvicorn contains no query string and no headers of a WebSocket."""
+    is_debug = record.levelno < logging.INFO
+    return not is_debug and not str(record.msg).startswith('%s - "WebSocket')
 
 
 class StdoutHandler(logging.Handler):
@@ -148,7 +149,7 @@ def configure_logging(settings: Settings) -> None:
         logger.handlers.clear()
         logger.propagate = True
     # RequestMiddleware writes the access log.
-    logging.getLogger("uvicorn.error").addFilter(is_no_websocket_request)
+    logging.getLogger("uvicorn.error").addFilter(is_without_secrets)
     logging.getLogger("uvicorn.access").disabled = True
     processors[:] = [*shared, *render]
     structlog.configure(

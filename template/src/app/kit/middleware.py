@@ -27,8 +27,7 @@ YEAR_SECONDS = 31_536_000
 LATE = "The request took too long."
 # Health checks arrive every few seconds and matter only when they fail.
 QUIET_PATHS = ("/health/", "/docs/assets/")
-# The second rejects a WebSocket.
-RESPONSE_STARTS = {"http.response.start", "websocket.http.response.start"}
+RESPONSE_STARTS = {"http.response.start", "websocket.http.response.start", "websocket.accept"}
 # Of uploads to endpoints with a limit of their own.
 MIN_BYTES_PER_SECOND = 10_000
 # Defaults for an API. A response that contains a page sets its own Content-Security-Policy.
@@ -85,7 +84,7 @@ class RequestMiddleware:
         async def send_with_headers(message: Message) -> None:
             nonlocal end, status
             if message["type"] in RESPONSE_STARTS:
-                status = message["status"]
+                status = message.get("status", HTTPStatus.SWITCHING_PROTOCOLS)
                 message["headers"] = self._headers(message.get("headers", ()), request_id)
                 # The time limit is for the start of the response, which may be a long stream.
                 limit.stop()
@@ -120,7 +119,7 @@ class RequestMiddleware:
             timed_out = limit.expired and isinstance(error, TimeoutError)
             if timed_out:
                 log.warning("request timed out")
-            if not status and scope["type"] == "http":
+            if not status:
                 problem = ServiceUnavailable(LATE) if timed_out else self._internal_error(error)
                 await problem.to_response()(scope, receive, send_with_headers)
             if not timed_out:
