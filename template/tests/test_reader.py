@@ -132,7 +132,7 @@ class TestReader:
     async def test_no_free_connection(self, small: FastAPI) -> None:
         engine = small.state.session_factory.kw["bind"].sync_engine
         reader = Reader(lambda: closing(engine.raw_connection()), engine.dialect, 1, 0.1)
-        sleep = select(func.pg_sleep(1))
+        sleep = select(func.pg_sleep(10))
 
         first = asyncio.create_task(reader.all(sleep))
         await asyncio.sleep(0)

@@ -6,10 +6,13 @@ import pytest
 from app import server
 
 
-def test_start(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("given", "used"), [("", "131072"), ("65536", "65536")])
+def test_start(monkeypatch: pytest.MonkeyPatch, given: str, used: str) -> None:
     monkeypatch.setenv("APP_HOST", "::1")
     monkeypatch.setenv("APP_PORT", "8000")
-    monkeypatch.setenv("MALLOC_TRIM_THRESHOLD_", "65536")
+    monkeypatch.setenv("MALLOC_TRIM_THRESHOLD_", given)
+    if not given:
+        del os.environ["MALLOC_TRIM_THRESHOLD_"]
     monkeypatch.setattr(sys, "platform", "linux")
     started: list[list[str]] = []
     monkeypatch.setattr(os, "execv", lambda _path, command: started.append(command))
@@ -20,4 +23,4 @@ def test_start(monkeypatch: pytest.MonkeyPatch) -> None:
     assert started == [[sys.executable, "-P", "-m", "app.server", "app.main:create_app"]]
     assert os.environ["APP_HOST"] == "::1"
     assert os.environ["APP_PORT"] == "8001"
-    assert os.environ["MALLOC_TRIM_THRESHOLD_"] == "65536"
+    assert os.environ["MALLOC_TRIM_THRESHOLD_"] == used

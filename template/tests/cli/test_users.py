@@ -62,7 +62,7 @@ def test_life_of_an_account(database_url: str) -> None:
     listed = run("list")
 
     assert listed.index("eve@example.com") < listed.index("ada@example.com")
-    # Nothing that changed nothing.
+    # The commands that changed nothing are not recorded.
     assert recorded(database_url, "eve@example.com") == [
         *("registered", "promoted", "password_reset", "deactivated", "activated")
     ]

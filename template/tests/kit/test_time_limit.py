@@ -67,16 +67,16 @@ async def test_slow_body(app: FastAPI) -> None:
     assert response.status_code == 503
 
 
-@pytest.mark.parametrize(("pause", "status"), [(0.02, 200), (10, 503)])
-async def test_large_body(app: FastAPI, pause: float, status: int) -> None:
+@pytest.mark.parametrize(("size", "pause", "status"), [(100_000, 0.02, 200), (1000, 10, 503)])
+async def test_large_body(app: FastAPI, size: int, pause: float, status: int) -> None:
     @app.post("/photo")
-    @body_limit(10_000)
+    @body_limit(1_000_000)
     async def upload(request: Request) -> int:
         return len(await request.body())
 
     async def body() -> AsyncIterator[bytes]:
         for _ in range(5):
-            yield b"x" * 1000
+            yield b"x" * size
             await asyncio.sleep(pause)
 
     async with client_of(app) as client:

@@ -10,7 +10,7 @@ from app.kit.schemas import RequestModel, ResponseModel
 
 Email = Annotated[
     str,
-    # Before the next line, which takes minutes to reject some texts of a megabyte.
+    # The length is checked first: to parse some texts of a megabyte takes minutes.
     Field(
         max_length=MAX_EMAIL_LENGTH,
         description="Email address.",

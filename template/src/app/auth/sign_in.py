@@ -40,7 +40,7 @@ async def find_account(users: UserService, email: str) -> Account:
     # No connection is occupied while the attempt is counted and the password is hashed.
     await users.session.commit()
     user, known = row or (None, False)
-    # The words keep the two kinds apart: the client may send any text as its email address.
+    # `known` and `other` separate the counters: a client may send any text as an email address.
     name = f"known {address} {users.log.client.network}" if known else f"other {address or email}"
     return Account(user, name)
 

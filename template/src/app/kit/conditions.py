@@ -37,7 +37,7 @@ def etag(updated_at: datetime, *lists: Iterable[UUID]) -> str:
 
     Args:
         updated_at: Time of its last update.
-        lists: IDs of the records that it is linked to: the deletion of one does not update it.
+        lists: IDs of linked records. When one of them is deleted, `updated_at` stays the same.
     """
     tag = f"{round(updated_at.timestamp() * 1_000_000):x}"
     for ids in lists:

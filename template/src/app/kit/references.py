@@ -20,7 +20,7 @@ def reference(table: str, *, ondelete: str | None = None, **options: Any) -> Map
     Args:
         table: Table whose `id` is referenced.
         ondelete: Action of the database when the referenced row is deleted: CASCADE, or SET NULL for a
-            column that can be null.
+            column that can be null. It does not change `updated_at`: pass the ID to `Conditions.check`.
         options: Options of `mapped_column`.
 
     Example:

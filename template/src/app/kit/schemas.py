@@ -43,7 +43,7 @@ FiniteFloat = Annotated[float, Strict(), Field(allow_inf_nan=False)]
 Money = Annotated[
     Decimal,
     Field(max_digits=12, decimal_places=2),
-    # As it is stored. The zero makes -0.00 positive.
+    # With two decimal places, as it is stored. The addition makes -0.00 positive.
     AfterValidator(lambda value: value.quantize(CENT) + 0),
 ]
 """A decimal of up to ten digits and two decimal places, serialized as a string to stay exact."""
@@ -64,7 +64,7 @@ def _to_utc(value: datetime) -> datetime:
         utc = value.astimezone(UTC)
     except OverflowError as error:
         raise ValueError("must be a time between the years 1 and 9999 in UTC") from error
-    # They would be stored as infinite times.
+    # These two would be stored as infinite, and returned without an offset.
     if utc in INFINITE:
         raise ValueError("must not be the first or the last possible time")
     return utc
