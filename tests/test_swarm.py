@@ -25,6 +25,15 @@ def containers() -> list[str]:
     return docker("ps", "--quiet", "--filter", f"name={SLUG}_app").split()
 
 
+HOSTS = ("api.example.com", "other.example.com")
+REQUEST = """
+import http.client, sys
+connection = http.client.HTTPConnection("127.0.0.1", 8000)
+connection.request("GET", "/nowhere", headers={"host": sys.argv[1]})
+print(connection.getresponse().status)
+"""
+
+
 @pytest.mark.usefixtures("manager")
 @pytest.mark.parametrize("variant", [BARE], ids=str)
 def test_swarm(fresh: Project) -> None:
@@ -39,6 +48,8 @@ def test_swarm(fresh: Project) -> None:
         for container in serving:
             assert "LOG_LEVEL" in docker("exec", container, "ls", "/run/secrets")
             assert '"ok"' in docker("exec", container, "python", "-m", "app.health.probe", "ready")
+            codes = [docker("exec", container, "python", "-c", REQUEST, host) for host in HOSTS]
+            assert list(map(int, codes)) == [404, 400]
 
         # A version that does not start is rolled back.
         main = fresh.path / "src/app/main.py"

@@ -160,4 +160,14 @@ def test_dry_run(capsys: pytest.CaptureFixture[str]) -> None:
 def test_settings(folder: Path) -> None:
     (folder / "deploy/production.env").write_text("A=\nB=1\n")
 
-    assert swarm._settings() == {"A": "", "B": "1"}
+    assert swarm._settings() == {"A": "", "B": "1", "APP_TRUSTED_HOSTS": ""}
+
+
+@pytest.mark.parametrize(
+    ("lines", "hosts"),
+    [("DOMAIN=a.example.com", "a.example.com"), ("DOMAIN=a\nAPP_TRUSTED_HOSTS=*", "*")],
+)
+def test_trusted_hosts(folder: Path, lines: str, hosts: str) -> None:
+    (folder / "deploy/production.env").write_text(lines)
+
+    assert swarm._settings()["APP_TRUSTED_HOSTS"] == hosts

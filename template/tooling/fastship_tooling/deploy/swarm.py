@@ -109,7 +109,10 @@ def _failed_log(engine: Docker, service: str, image: str) -> str:
 
 
 def _settings() -> dict[str, str]:
-    return {name: value or "" for name, value in dotenv_values(ENV_FILE).items()}
+    settings = {name: value or "" for name, value in dotenv_values(ENV_FILE).items()}
+    # `docker stack` does not replace a variable within the default of another one.
+    hosts = settings.get("APP_TRUSTED_HOSTS") or settings.get("DOMAIN", "")
+    return settings | {"APP_TRUSTED_HOSTS": hosts}
 
 
 def _secrets_file() -> str:
