@@ -136,6 +136,7 @@ def fresh(render: Render, variant: Variant, tmp_path: Path) -> Iterator[Project]
     """Return a copy of the rendered variant, with nothing installed or generated yet."""
     rendered = render(variant)
     generated = {".venv", ".env", ".dev", ".git", "dist", "site", "uv.lock", "requirements.txt"}
+    generated |= {"endpoints", "changelog.md", "configuration.md", ".zensical.yml"}  # of the site
     shutil.copytree(
         rendered.path,
         tmp_path / "acme-orders",
