@@ -17,7 +17,7 @@ from tests.variants import BARE, FULL, MIXED, Variant
 PAGE = (ROOT / "template/docs/examples/uploads.md").read_text()
 ITEM = "items/370f3d98-7397-4ddb-8f31-0102f2a9a3dc"
 S3 = f"""
-import asyncio, obstore, urllib.request
+import asyncio, obstore, os, sys, urllib.request
 from app.storage import Storage
 
 async def chunks(error=None):
@@ -40,6 +40,9 @@ async def main():
     print(await storage.sizes("{ITEM}"))
 
 asyncio.run(main())
+# A thread of obstore that outlives the interpreter may abort the process.
+sys.stdout.flush()
+os._exit(0)
 """
 
 
@@ -55,14 +58,16 @@ def s3_server(project: Project) -> Iterator[dict[str, str]]:
         # The host name selects the service, and the account is not checked.
         bucket = httpx2.put(f"{url}/files", headers={"host": "s3.amazonaws.com"})
         assert bucket.is_success, bucket.text
-        yield {
-            "AWS_ENDPOINT_URL": url,
-            "AWS_ALLOW_HTTP": "true",
-            "AWS_REGION": "us-east-1",
-            "AWS_ACCESS_KEY_ID": "key",
-            "AWS_SECRET_ACCESS_KEY": "secret",
-        }
-        process.send_signal(signal.SIGINT)
+        try:
+            yield {
+                "AWS_ENDPOINT_URL": url,
+                "AWS_ALLOW_HTTP": "true",
+                "AWS_REGION": "us-east-1",
+                "AWS_ACCESS_KEY_ID": "key",
+                "AWS_SECRET_ACCESS_KEY": "secret",
+            }
+        finally:
+            process.send_signal(signal.SIGINT)
 
 
 def follow_the_page(project: Project) -> None:
