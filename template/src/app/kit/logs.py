@@ -148,8 +148,8 @@ def configure_logging(settings: Settings) -> None:
         logger = logging.getLogger(name)
         logger.handlers.clear()
         logger.propagate = True
-    # RequestMiddleware writes the access log.
     logging.getLogger("uvicorn.error").addFilter(is_without_secrets)
+    # RequestMiddleware writes the access log.
     logging.getLogger("uvicorn.access").disabled = True
     processors[:] = [*shared, *render]
     structlog.configure(
