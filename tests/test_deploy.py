@@ -160,10 +160,20 @@ class Server:
         return self.compose("exec", "--no-TTY", "db", *psql)
 
 
+def clean_up() -> None:
+    """Remove the containers, volumes and images of a deployment, also of a test run that was killed."""
+    name = f"{SLUG}-production"
+    docker("compose", "--project-name", name, "down", "--volumes", "--remove-orphans", check=False)
+    docker("volume", "rm", "--force", f"{SLUG}-secrets", check=False)
+    images = [f"{SLUG}:{tag}" for tag in ("blue", "green", "next")]
+    docker("image", "rm", "--force", *images, check=False)
+
+
 @pytest.fixture(scope="module")
 def server(render: Render, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """Deploy a project for the first time, as the README describes it."""
     require_docker()
+    clean_up()
     rendered = render(FULL)
     folder = tmp_path_factory.mktemp("deploy") / SLUG
     shutil.copytree(rendered.path, folder, ignore=shutil.ignore_patterns(".*_cache", "__pycache__"))
@@ -202,10 +212,7 @@ def server(render: Render, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         with server.app.clients:
             yield server
     finally:
-        server.compose("down", "--volumes", "--remove-orphans", check=False)
-        docker("volume", "rm", "--force", f"{SLUG}-secrets", check=False)
-        names = [f"{SLUG}:{tag}" for tag in ("blue", "green", "next")]
-        docker("image", "rm", "--force", *names, check=False)
+        clean_up()
 
 
 @pytest.mark.parametrize(
