@@ -1,7 +1,7 @@
 from collections.abc import AsyncIterator
 
 import pytest
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter, FastAPI, WebSocket
 from httpx2 import ASGITransport, AsyncClient
 from pydantic import SecretStr
 from sqlalchemy import text
@@ -10,7 +10,7 @@ from sqlalchemy.orm.exc import StaleDataError
 
 from app import database
 from app.config import Settings
-from app.database import SessionDep, SessionFactory, after_commit
+from app.database import SessionDep, SessionFactory, after_commit, get_session
 from app.kit.problems import add_problem_handlers
 from tests.conftest import client_of
 
@@ -196,6 +196,12 @@ class TestUnavailable:
         async with client_of(numbers) as client:
             with pytest.raises(Exception, match="nonsense"):
                 await client.post("/faulty")
+
+    async def test_not_of_a_websocket(self) -> None:
+        websocket = WebSocket({"type": "websocket"}, None, None)  # type: ignore[arg-type]
+
+        with pytest.raises(TypeError, match=r"open_session\(\)"):
+            await anext(get_session(websocket))
 
 
 async def test_statement_timeout(session: AsyncSession) -> None:

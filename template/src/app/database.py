@@ -10,6 +10,7 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import Depends, FastAPI, Request
+from fastapi.requests import HTTPConnection
 from sqlalchemy import DateTime, MetaData, Table, event, func, text
 from sqlalchemy.exc import InvalidatePoolError
 from sqlalchemy.ext.asyncio import (
@@ -173,7 +174,7 @@ async def lifespan(app: FastAPI, settings: DatabaseSettings) -> AsyncIterator[No
 
 
 @raises(ServiceUnavailable, Conflict)
-async def get_session(request: Request) -> AsyncIterator[AsyncSession]:
+async def get_session(request: HTTPConnection) -> AsyncIterator[AsyncSession]:
     """Return the session of the request: one transaction, committed before the response is sent.
 
     An error rolls it back, except for a `Problem` with `commits`. After the commit, the `after_commit`
@@ -183,7 +184,10 @@ async def get_session(request: Request) -> AsyncIterator[AsyncSession]:
         ServiceUnavailable: The database is unavailable.
         Conflict: A value exists already, or the record was deleted meanwhile.
         RequestValidationError: A stored value references a missing row.
+        TypeError: The endpoint is a WebSocket, whose transaction would stay open.
     """
+    if not isinstance(request, Request):
+        raise TypeError("A WebSocket has no session. Open one for each message: open_session().")
     async with open_session(request.app) as session:
         try:
             yield session
@@ -202,7 +206,7 @@ async def _commit(session: AsyncSession) -> None:
 
 @asynccontextmanager
 async def open_session(app: FastAPI) -> AsyncIterator[AsyncSession]:
-    """Open a session for a response that is streamed, or for work after the response.
+    """Open a session for a streamed response, a message of a WebSocket, or work after the response.
 
     The session of the request is closed before the response is sent. This one is open until the
     context ends, also if the client disconnects. Commit it if it changes rows.

@@ -7,7 +7,8 @@ from functools import lru_cache
 from typing import Annotated, Any
 
 from asyncpg import InterfaceError, Record
-from fastapi import Depends, Request
+from fastapi import Depends
+from fastapi.requests import HTTPConnection
 from sqlalchemy import ColumnElement, Dialect, Integer, Result, Select, bindparam, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.pool import PoolProxiedConnection
@@ -106,7 +107,7 @@ def rows_of(result: Result[Any]) -> list[dict[str, Any]]:
 
 
 @raises(ServiceUnavailable)
-async def get_reader(request: Request) -> Reader:
+async def get_reader(request: HTTPConnection) -> Reader:
     """Return the reader of the application."""
     reader: Reader = request.app.state.reader
     return reader

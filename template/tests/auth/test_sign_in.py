@@ -5,15 +5,18 @@ from uuid import uuid4
 
 import jwt
 import pytest
-from fastapi import FastAPI
+from fastapi import FastAPI, WebSocket
 from httpx2 import AsyncClient
 from sqlalchemy.ext.asyncio import AsyncSession
+from starlette.types import Message, Scope
 
 from app.auth import passwords
 from app.auth.constants import ALGORITHM
+from app.auth.dependencies import CurrentUser
 from app.auth.models import User
 from app.auth.tokens import MailToken, Purpose
 from app.config import Settings
+from app.kit.problems import add_problem_handlers
 from tests.auth.factories import AUTH, PASSWORD, bearer, create_user, refresh, same, sign_in
 
 
@@ -183,3 +186,30 @@ async def test_hashing_does_not_block_the_event_loop(monkeypatch: pytest.MonkeyP
     release.set()
 
     assert await hashing == "True"
+
+
+@pytest.mark.parametrize(
+    ("name", "answer"),
+    [("authorization", "websocket.accept"), ("cookie", "websocket.http.response.start")],
+)
+async def test_websocket(app: FastAPI, client: AsyncClient, name: str, answer: str) -> None:
+    live = FastAPI()
+    live.state = app.state
+    add_problem_handlers(live)
+
+    @live.websocket("/live")
+    async def accept(websocket: WebSocket, _user: CurrentUser) -> None:
+        await websocket.accept()
+
+    async def receive() -> Message:
+        return {"type": "websocket.connect"}
+
+    async def send(message: Message) -> None:
+        sent.append(message["type"])
+
+    sent: list[str] = []
+    headers = [(name.encode(), client.headers["authorization"].encode())]
+    scope: Scope = {"type": "websocket", "path": "/live", "headers": headers, "query_string": b""}
+    await live(scope, receive, send)
+
+    assert sent[0] == answer

@@ -1,7 +1,8 @@
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import Depends, Request
+from fastapi import Depends
+from fastapi.requests import HTTPConnection
 from fastapi.security import OAuth2PasswordBearer
 from sqlalchemy import bindparam, func, select
 from sqlalchemy.orm import make_transient_to_detached
@@ -33,7 +34,7 @@ class SignedInUser(OAuth2PasswordBearer):
     """The user whose access token the request has."""
 
     # One dependency instead of two: each takes time, and most requests have this one.
-    async def __call__(self, request: Request) -> models.User:  # type: ignore[override]
+    async def __call__(self, request: HTTPConnection) -> models.User:  # type: ignore[override]
         """Return the authenticated user. To change it, lock it: `users.lock(user.id)`.
 
         Raises:
@@ -53,7 +54,7 @@ class SignedInUser(OAuth2PasswordBearer):
         make_transient_to_detached(user)
         return user
 
-    async def session_id(self, request: Request) -> UUID | None:
+    async def session_id(self, request: HTTPConnection) -> UUID | None:
         """Return the ID of the session that the token names, if it is valid."""
         token = await super().__call__(request)
         return read_access_token(token, request.app.state.settings.auth) if token else None

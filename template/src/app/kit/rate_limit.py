@@ -10,7 +10,8 @@ from time import time
 from typing import Annotated, NamedTuple
 
 import structlog
-from fastapi import Depends, FastAPI, Request
+from fastapi import Depends, FastAPI
+from fastapi.requests import HTTPConnection
 from limits import parse_many
 from limits.aio.storage import Storage
 from limits.aio.strategies import MovingWindowRateLimiter
@@ -56,7 +57,7 @@ async def rate_limit_lifespan(
     yield
 
 
-def client_address(request: Request) -> str:
+def client_address(request: HTTPConnection) -> str:
     """Return the address of the client of a request."""
     return request.client.host if request.client else "unknown"
 
@@ -135,7 +136,7 @@ class Limiter:
 
 
 @raises(TooManyRequests, ServiceUnavailable)
-async def get_limiter(request: Request) -> Limiter:
+async def get_limiter(request: HTTPConnection) -> Limiter:
     """Return the rate limiter for the client of the request."""
     return Limiter(request.app.state.rate_limiter, client_address(request))
 

@@ -7,7 +7,8 @@ from importlib import import_module
 from typing import Annotated
 
 import structlog
-from fastapi import Depends, FastAPI, Request
+from fastapi import Depends, FastAPI
+from fastapi.requests import HTTPConnection
 from pydantic import BaseModel, ValidationError
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
@@ -57,7 +58,7 @@ async def redis_lifespan(app: FastAPI, client: Redis) -> AsyncIterator[None]:
         await client.aclose()
 
 
-async def get_redis(request: Request) -> Redis:
+async def get_redis(request: HTTPConnection) -> Redis:
     """Return the client of the application."""
     client: Redis = request.app.state.redis
     return client

@@ -2,12 +2,13 @@
 
 from typing import Annotated
 
-from fastapi import Depends, Request
+from fastapi import Depends
+from fastapi.requests import HTTPConnection
 
 from app.config import Settings
 
 
-async def get_settings(request: Request) -> Settings:
+async def get_settings(request: HTTPConnection) -> Settings:
     """Return the settings of the application."""
     settings: Settings = request.app.state.settings
     return settings
