@@ -142,12 +142,12 @@ def test_docker_accepts_the_configuration(located: Project) -> None:
     located.run("docker", "compose", "config", "--quiet")
     located.run("docker", "compose", *PRODUCTION, "config", "--quiet")
     swarm = "tooling/fastship_tooling/deploy/swarm.yml"
-    settings = {
-        "IMAGE": "image:1",
-        "ENV_FILE": str(env_file),
-        "APP_TRUSTED_HOSTS": "api.example.com",
-    }
-    stack = located.run("docker", "stack", "config", "-c", swarm, **settings)
+    stack = located.run(
+        *["docker", "stack", "config", "-c", swarm],
+        IMAGE="image:1",
+        ENV_FILE=str(env_file),
+        APP_TRUSTED_HOSTS="api.example.com",
+    )
     assert "image: image:1" in stack
 
 

@@ -11,14 +11,15 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from http import HTTPStatus
 from pathlib import Path
 from typing import Literal
 from zipfile import ZipFile
 
 import httpx2
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, Request
 from pypdf import PdfReader
 
 from tests.conftest import Render
@@ -151,15 +152,27 @@ def test_in_a_browser(built: Project, variant: Variant, browser: Browser) -> Non
             found = ask(page, "how do users sign in")
             assert "/api/authentication/" in found[0]
 
-        # Every page has a title and a language, and every image has a text.
+        # Every page has a language and a title of its own, and every image has a text. No file is missing.
+        missing: list[str] = []
+        page.on("requestfinished", lambda request: note_missing(request, missing))
+        titles = []
         for path in sorted((built.path / "site").rglob("index.html")):
             page.goto(f"{url}/{path.parent.relative_to(built.path / 'site').as_posix()}/")
-            assert page.title(), path
+            titles.append(page.title())
             assert page.locator("html").get_attribute("lang") == "en"
             # Swagger UI has its own headings.
             assert page.locator("h1:not(#live h1)").count() == 1, path
             assert page.locator("img:not([alt])").count() == 0, path
+        assert all(titles)
+        assert len(titles) == len(set(titles))
+        assert missing == []
         assert errors == []
+
+
+def note_missing(request: Request, missing: list[str]) -> None:
+    response = request.response()
+    if response and response.status == HTTPStatus.NOT_FOUND:
+        missing.append(request.url)
 
 
 @full
@@ -190,6 +203,21 @@ def test_every_page_is_readable(
 
 
 @full
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_print(
+    built: Project,
+    scheme: Literal["light", "dark"],
+    browser: Browser,  # noqa: F811
+) -> None:
+    with served(built.path / "site") as url:
+        page = browser.new_context(color_scheme=scheme, reduced_motion="reduce").new_page()
+        page.emulate_media(media="print")
+        for name in ("", "api/endpoints/items/"):
+            page.goto(f"{url}/{name}")
+            assert violations(page) == []
+
+
+@full
 def test_suggestions_by_keyboard(built: Project, browser: Browser) -> None:  # noqa: F811
     with served(built.path / "site") as url:
         page, errors = offline_page(browser, url)
@@ -204,6 +232,7 @@ def test_suggestions_by_keyboard(built: Project, browser: Browser) -> None:  # n
 
         # They stand above the hits. The arrow keys reach all of them, then the hits, then them again.
         assert suggestions.last.evaluate(TOP) < hits.first.evaluate(TOP)
+        assert not [found for found in violations(page) if "contrast" in found]
         path = []
         for key in ["ArrowDown", "ArrowDown", "ArrowDown", "ArrowUp"]:
             path.append(field.get_attribute("aria-activedescendant"))
@@ -306,9 +335,14 @@ def test_serve(built: Project) -> None:
         wait_for("Get an item")
         router.write_text(before.replace("Get an item", "Get one of the items"))
         wait_for("Get one of the items")
+        # Supervisors send the signal to one process. It ends the others.
+        serving.terminate()
+        serving.wait(timeout=30)
+        with pytest.raises(httpx2.ConnectError):
+            page.get("/")
     finally:
-        os.killpg(serving.pid, signal.SIGTERM)
-        serving.wait()
+        with suppress(ProcessLookupError):
+            os.killpg(serving.pid, signal.SIGKILL)
         page.close()
         router.write_text(before)
         built.uv_run("acme-orders", "docs", "build")
@@ -363,7 +397,17 @@ def test_export(built: Project) -> None:
     for wanted in ("Installation", "Authentication", "Deployment", "Changelog"):
         assert wanted in str(headings) + str(pdf.outline)
     assert "Contents" in text
+    assert "Try it out" not in text
     assert "deploy --host ssh://root@example.com" in text
+    # The contents have the numbers of the pages.
+    listed = dict(
+        re.findall(r"^(Installation|Quick start|Deployment) *\.+ *(\d+)$", text, re.MULTILINE)
+    )
+    assert len(listed) == 3
+    for entry in pdf.outline:
+        if not isinstance(entry, list) and (number := listed.get(str(entry.title))):
+            assert pdf.get_destination_page_number(entry) == int(number) - 1
+            assert str(entry.title) in pdf.pages[int(number) - 1].extract_text()
     # Links between pages become links inside the document.
     assert sum(len(page.get("/Annots", [])) for page in pdf.pages) > 30
 

@@ -8,5 +8,5 @@ ROUTERS: list[APIRouter] = [
     items_router,
 ]
 TAGS: list[dict[str, str]] = [
-    {"name": "items", "description": "Items."},
+    {"name": "items", "description": "Create, read, update and delete items."},
 ]

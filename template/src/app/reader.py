@@ -23,7 +23,7 @@ from app.kit.telemetry import is_exported
 
 
 class Reader:
-    """Reads rows as dictionaries, outside of a transaction.
+    """Read access to rows as dictionaries, outside of a transaction.
 
     SQLAlchemy compiles a statement once, and asyncpg executes it. A query takes a third of the time
     that it takes in a session. Each statement sees the latest committed rows, as in a transaction of

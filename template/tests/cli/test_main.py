@@ -2,6 +2,7 @@ import pytest
 from typer.testing import CliRunner
 
 from app.cli import main
+from app.cli.console import console
 from app.cli.main import app
 from app.config import VERSION
 
@@ -13,6 +14,12 @@ def test_version(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(main, "entry_points", lambda group: [])
 
     assert runner.invoke(app, ["--version"]).stdout.strip() == VERSION
+
+
+def test_fields_are_not_emoji(capsys: pytest.CaptureFixture[str]) -> None:
+    console.print("due:date:filter")
+
+    assert capsys.readouterr().out == "due:date:filter\n"
 
 
 def test_serve_with_invalid_settings(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -60,7 +60,7 @@ ADMINISTRATOR = Client("administrator", "")
 
 
 class SecurityLog:
-    """Records the security events of a request.
+    """The log of the security events of a request.
 
     Args:
         session: Database session.

@@ -45,13 +45,6 @@ def token_pair(
     )
 
 
-# The first, since routes are searched in this order and most clients need this one most.
-@router.get("/me", summary="Get your account")
-async def get_me(user: CurrentUser) -> schemas.User:
-    """Return the authenticated user."""
-    return schemas.User.model_validate(user)
-
-
 @router.post("/register", status_code=status.HTTP_202_ACCEPTED, summary="Create an account")
 async def register(
     data: schemas.UserCreate,
@@ -91,6 +84,12 @@ async def create_token(
     await limiter.hit(constants.SIGN_IN, account=account.limited_as)
     session = await sign_in(users, account.user, form.password.get_secret_value())
     return token_pair(response, session, users.sessions, settings)
+
+
+@router.get("/me", summary="Get your account")
+async def get_me(user: CurrentUser) -> schemas.User:
+    """Return the authenticated user."""
+    return schemas.User.model_validate(user)
 
 
 @router.post("/refresh", summary="Refresh the tokens")

@@ -18,8 +18,9 @@ ROOT = Path(__file__).parents[3]
 
 HELP_NAMES = ["-h", "--help"]
 # Output for a program is not cut to the width of a screen.
-console = Console(highlight=False, width=None if sys.stdout.isatty() else 10_000)
-errors = Console(stderr=True, highlight=False)
+# Without emoji: fields such as due:date would contain one.
+console = Console(highlight=False, emoji=False, width=None if sys.stdout.isatty() else 10_000)
+errors = Console(stderr=True, highlight=False, emoji=False)
 
 
 class CLIError(Exception):

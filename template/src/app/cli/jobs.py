@@ -66,7 +66,8 @@ def list_jobs(
             short(now - row.created),
             due if waiting else "",
         )
-    console.print(rows if found else "No jobs are waiting, running or failed.")
+    nothing = "No jobs have failed." if failed else "No jobs are waiting, running or failed."
+    console.print(rows if found else nothing)
     if len(found) == SHOWN:
         console.print(f"Only the first {SHOWN} are shown.")
 

@@ -45,7 +45,7 @@ class Replay(Problem):
 
 
 class Once:
-    """Carries out a request with an Idempotency-Key only once.
+    """A request with an Idempotency-Key, which is carried out only once.
 
     Args:
         session: Database session of the request. The response is stored in the same transaction.

@@ -11,14 +11,18 @@ ASSETS = "/docs/assets"
 # The pages contain inline scripts and start workers. Redoc would load a logo from its vendor.
 POLICY = "default-src 'self' 'unsafe-inline' data: blob:; frame-ancestors 'none'"
 HEADERS = {"Content-Security-Policy": POLICY}
-# Some of the colors of Swagger UI are too light to read.
-STYLE = b"""<style>
+HTML = b'<html lang="en">'
+# Some of the colors of Swagger UI are too light to read, and it does not follow the scheme of the system.
+HEAD = b"""<style>
 #swagger-ui .opblock-summary-method { background: #37474f; text-shadow: none; }
 #swagger-ui .info .title small { background: #3b4151; }
 #swagger-ui .info .title small pre { color: #fff; }
 html:not(.dark-mode) #swagger-ui :is(.url, .authorize, .authorize span) { color: #2f46a8; }
 html:not(.dark-mode) #swagger-ui .json-schema-2020-12-expand-deep-button { color: #2f46a8; }
-</style></head>"""
+</style>
+<script>
+document.documentElement.classList.toggle("dark-mode", matchMedia("(prefers-color-scheme: dark)").matches);
+</script></head>"""
 
 
 def add_api_docs(app: FastAPI) -> None:
@@ -38,7 +42,7 @@ def add_api_docs(app: FastAPI) -> None:
             swagger_favicon_url=f"{root}{ASSETS}/favicon.png",
             swagger_ui_parameters={"persistAuthorization": True, "tryItOutEnabled": True},
         )
-        content = bytes(page.body).replace(b"</head>", STYLE)
+        content = bytes(page.body).replace(b"</head>", HEAD).replace(b"<html>", HTML)
         return HTMLResponse(content, headers=HEADERS)
 
     @app.get("/redoc", include_in_schema=False)
@@ -51,4 +55,4 @@ def add_api_docs(app: FastAPI) -> None:
             redoc_favicon_url=f"{root}{ASSETS}/favicon.png",
             with_google_fonts=False,
         )
-        return HTMLResponse(page.body, headers=HEADERS)
+        return HTMLResponse(bytes(page.body).replace(b"<html>", HTML), headers=HEADERS)

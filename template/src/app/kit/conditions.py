@@ -109,11 +109,19 @@ async def get_conditions(
     response: Response,
     if_match: Annotated[
         str | None,
-        Header(max_length=MAX_LENGTH, description="Fail with 412 unless the ETag is one of these."),
+        Header(
+            alias="If-Match",
+            max_length=MAX_LENGTH,
+            description="Fail with 412 unless the ETag is one of these.",
+        ),
     ] = None,
     if_none_match: Annotated[
         str | None,
-        Header(max_length=MAX_LENGTH, description="Respond with 304 if the ETag is one of these."),
+        Header(
+            alias="If-None-Match",
+            max_length=MAX_LENGTH,
+            description="Respond with 304 if the ETag is one of these.",
+        ),
     ] = None,
 ) -> Conditions:
     """Return the conditions of the request."""

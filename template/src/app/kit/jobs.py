@@ -164,7 +164,7 @@ def rows_of(result: CursorResult[Any]) -> list[dict[str, object]]:
 
 
 class SessionDriver(InMemoryDriver):
-    """Executes the statements of pgqueuer in the transaction of a session. It does not listen.
+    """A driver that executes the statements of pgqueuer in the transaction of a session. It does not listen.
 
     Args:
         session: Database session.

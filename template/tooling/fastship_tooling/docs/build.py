@@ -1,10 +1,11 @@
-"""Build the site, or serve it: `python -m fastship_tooling.docs.build [serve HOST:PORT]`.
+"""Build the site, or serve it: `python -m fastship_tooling.docs.build [serve HOST:PORT | with-selector]`.
 
 Three plain steps: generate pages, run the generator (Zensical), add files to the site. None of them
 depends on the generator.
 """
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -15,23 +16,32 @@ from fastship_tooling.progress import step
 
 # Material for MkDocs reads the same file: python -m mkdocs build --strict --config-file .zensical.yml
 GENERATOR = [sys.executable, "-m", "zensical"]
+WITH_SELECTOR = "with-selector"
 SUFFIXES = {".py", ".yml", ".md"}
 CONFIG = ["--config-file", str(settings.DERIVED)]
 
 
-def prepare() -> settings.Settings:
-    """Write what the generator reads: the generated pages and the settings."""
+def prepare(*, selector: bool = False) -> settings.Settings:
+    """Write what the generator reads: the generated pages and the settings.
+
+    Args:
+        selector: Whether the pages have a selector of versions.
+    """
     site = settings.load()
     pages.write(site.docs, site.api_url)
     site = settings.load()  # the generated pages are part of the navigation
-    settings.write_derived(site.nav)
+    settings.write_derived(site.nav, selector=selector)
     return site
 
 
-def build() -> int:
-    """Build the site, and return the exit code of the generator. A broken link is an error."""
+def build(*, selector: bool) -> int:
+    """Build the site, and return the exit code of the generator. A broken link is an error.
+
+    Args:
+        selector: Whether the pages have a selector of versions.
+    """
     with step("Writing the generated pages"):
-        site = prepare()
+        site = prepare(selector=selector)
     done = subprocess.run([*GENERATOR, "build", "--clean", "--strict", *CONFIG], check=False)
     if done.returncode == 0:
         with step("Adding the search by meaning and the Markdown pages"):
@@ -47,6 +57,7 @@ def serve(address: str) -> int:
     """
     from watchfiles import watch
 
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit())  # ends the generator, too
     os.environ[settings.SERVES] = "1"
     site = prepare()
     index = site.site / "search.json"
@@ -89,7 +100,7 @@ def main(arguments: list[str]) -> int:
         case ["finish"]:
             finish.write(settings.load())
         case _:
-            return build()
+            return build(selector=arguments == [WITH_SELECTOR])
     return 0
 
 

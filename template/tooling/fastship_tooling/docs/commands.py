@@ -1,5 +1,6 @@
 """The commands of `docs`."""
 
+import signal
 import subprocess
 import sys
 from contextlib import suppress
@@ -26,7 +27,10 @@ def run_python(*arguments: str) -> int:
     python = [sys.executable]
     if find_spec("zensical") is None:
         python = ["uv", "run", "--quiet", "--group", "docs", "python"]
-    return subprocess.run([*python, *arguments], check=False).returncode
+    with subprocess.Popen([*python, *arguments]) as process:
+        # Some editors and supervisors send SIGTERM.
+        signal.signal(signal.SIGTERM, lambda *_: process.terminate())
+        return process.wait()
 
 
 @app.command()
@@ -83,7 +87,7 @@ def deploy(
 
     name = version or ".".join(current_version().split(".")[:2])
     before = versions.fetch(remote)
-    if code := run_python("-m", BUILD):
+    if code := run_python("-m", BUILD, "with-selector"):
         raise typer.Exit(code)
     new = versions.commit(SITE, name, before)
     if dry_run:

@@ -13,12 +13,14 @@ from fastship_tooling.docs.settings import navigation
 from fastship_tooling.errors import reported
 
 TARGET = Path("dist")
+LIVE = "api/live.md"
 # Elements that are interactive.
 REMOVED = ".headerlink, .edit, .try-it, .md-content__button, .md-source-file, script, noscript, #live, .md-clipboard, input"
 STYLE = """
 @page { size: A4; margin: 22mm 18mm; @bottom-center { content: counter(page); font: 8pt sans-serif; color: #777; } }
 body { font: 10pt/1.45 "DejaVu Sans", "Liberation Sans", sans-serif; color: #222; }
-h1 { break-before: page; font-size: 20pt; } h2 { font-size: 14pt; } h3 { font-size: 11.5pt; }
+/* Not before h1: links to the section would lead to the page before. */
+section[id] { break-before: page; } h1 { font-size: 20pt; } h2 { font-size: 14pt; } h3 { font-size: 11.5pt; }
 h1, h2, h3, h4 { break-after: avoid; line-height: 1.2; }
 .cover h1 { break-before: auto; margin-top: 70mm; font-size: 30pt; }
 nav { break-before: page; } nav ul { list-style: none; padding-left: 4mm; }
@@ -28,6 +30,7 @@ pre, code { font-family: "DejaVu Sans Mono", "Liberation Mono", monospace; font-
 pre { background: #f5f5f5; padding: 3mm; white-space: pre-wrap; overflow-wrap: anywhere; }
 table { border-collapse: collapse; width: 100%; font-size: 9pt; }
 th, td { border-bottom: 0.2mm solid #ccc; padding: 1.2mm 2mm; text-align: left; vertical-align: top; overflow-wrap: anywhere; }
+th { overflow-wrap: normal; }
 .tabbed-labels label { font-weight: bold; margin-right: 3mm; font-size: 8.5pt; }
 .k, .kn, .kd, .ow, .kc { color: #3949ab; } .s, .s1, .s2, .sa, .si, .sd { color: #1c7d4d; }
 .c, .c1, .cm { color: #777; } .mi, .mf { color: #b5472f; } .nf, .nc, .fm { color: #6a1b9a; } .nb, .nv { color: #00695c; }
@@ -48,7 +51,7 @@ class Book:
         self.site = site
         self.title = title
         self.description = description
-        self.pages = list(navigation(nav))
+        self.pages = [entry for entry in navigation(nav) if entry[1] != LIVE]
         self.places = {_url(path): _name(path) for _, path in self.pages}
 
     def html(self) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 from fastship_tooling import openapi
 from fastship_tooling.docs import schemas
 from fastship_tooling.docs.samples import LANGUAGES, Operation, Schema, operations, variables
-from fastship_tooling.docs.settings import API_URL
+from fastship_tooling.docs.settings import API_URL, SUFFIX
 
 FOLDER = "api/endpoints"
 HEAD = """\
@@ -38,12 +38,16 @@ def render(api_url: str = API_URL) -> dict[str, str]:
     """
     schema = openapi.schema()
     texts = {tag["name"]: tag.get("description", "") for tag in schema.get("tags", ())}
-    found = list(operations(schema))
+    order = list(texts)
+    found = sorted(
+        operations(schema),
+        key=lambda one: order.index(tag_of(one)) if tag_of(one) in texts else len(order),
+    )
     groups = [(tag, list(group)) for tag, group in groupby(found, key=tag_of)]
     shared = _shared_errors(found, schema)
     rendered = {f"{FOLDER}/index.md": _overview(groups, shared, api_url)}
     for tag, group in groups:
-        parts = [f"# {title(tag)}\n", f"{texts.get(tag, '')}\n"]
+        parts = [f"# {title(tag)}{SUFFIX}\n", f"{texts.get(tag, '')}\n"]
         parts += [_operation(operation, schema, shared) for operation in group]
         rendered[f"{FOLDER}/{tag}.md"] = "\n".join(parts)
     return rendered

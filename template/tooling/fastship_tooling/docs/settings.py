@@ -16,11 +16,17 @@ FILE = Path("mkdocs.yml")
 DERIVED = Path(".zensical.yml")
 """Copy of FILE with the complete navigation, for the generator."""
 ENDPOINTS = "api/endpoints/index.md"
+SUFFIX = " endpoints"
+"""End of the titles of these pages. A domain has a page of its own, too."""
 API_URL = "http://127.0.0.1:8000"
 SERVES = "DOCS_SERVE"
 """Environment variable of `docs serve` and its steps."""
 # The key `nav`, up to the next key. Its lines are indented, or entries of a list, or comments.
 NAV = re.compile(r"^nav:[ \t]*\n(?:[ \t#-].*\n|\n)*", re.MULTILINE)
+
+EXTRA = re.compile(r"^extra:.*\n", re.MULTILINE)
+VERSION = "  version:\n    provider: mike\n"
+"""The format of versions.json, which `docs deploy` writes."""
 
 # Tags refer to Python objects and environment variables, which only the generator needs.
 TAG = re.compile(r"(?<=[:-] )!\S+")
@@ -74,14 +80,17 @@ def running_url() -> str:
     return ""
 
 
-def write_derived(nav: Nav) -> None:
+def write_derived(nav: Nav, *, selector: bool = False) -> None:
     """Write the settings for the generator, if they have changed.
 
     Args:
         nav: The complete navigation.
+        selector: Whether the pages have a selector of versions.
     """
     whole = yaml.safe_dump({"nav": nav}, sort_keys=False, allow_unicode=True)
     text = NAV.sub(lambda _: whole, FILE.read_text("utf-8"), count=1)
+    if selector:
+        text = EXTRA.sub(lambda found: found[0] + VERSION, text, count=1)
     if not DERIVED.exists() or DERIVED.read_text("utf-8") != text:
         DERIVED.write_text(text, "utf-8", newline="\n")
 
@@ -137,11 +146,13 @@ def add_endpoints(nav: Nav, docs: Path) -> None:
             if isinstance(value, list):
                 add_endpoints(value, docs)
             elif value == ENDPOINTS:
-                others = sorted((docs / ENDPOINTS).parent.glob("*.md"))
+                index = docs / ENDPOINTS
+                text = index.read_text("utf-8") if index.exists() else ""
+                others = [page for page in index.parent.glob("*.md") if page != index]
+                others.sort(key=lambda page: text.find(f"({page.name}"))
                 pages = [
-                    {heading(page): page.relative_to(docs).as_posix()}
+                    {heading(page).removesuffix(SUFFIX): page.relative_to(docs).as_posix()}
                     for page in others
-                    if page.name != "index.md"
                 ]
                 entry[title] = [value, *pages]
 

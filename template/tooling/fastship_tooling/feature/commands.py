@@ -47,7 +47,7 @@ def new(
     Types are str, text, int, float, decimal, bool, date, datetime, uuid,
     enum[VALUE,...], ref[DOMAIN] and many[DOMAIN]. A question mark makes a field
     optional, and =VALUE gives it a default. Options follow the type, as in
-    due:date:filter:sort. They are unique (no two records of a user have the same
+    due_at:datetime:filter:sort. They are unique (no two records of a user have the same
     value), filter and sort (query parameters of the list).
 
     With --public and --superuser, everyone can read and superusers can change the

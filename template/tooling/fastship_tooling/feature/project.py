@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 from app.cli.console import CLIError
-from fastship_tooling.feature.names import Names, kebab, sentence, words
+from fastship_tooling.feature.names import Names, kebab, words
 from fastship_tooling.project import HAS_DATABASE
 
 SOURCE, TESTS, PAGES = Path("src/app"), Path("tests"), Path("docs/api")
@@ -133,9 +133,10 @@ def mount(names: Names) -> dict[Path, str]:
         FeatureError: `domains.py` has no lists of the routers and tags.
     """
     router = f"{names.plural}_router"
+    description = f"Create, read, update and delete {words(names.plural)}."
     source = DOMAINS.read_text(encoding="utf-8")
     for name, entry in (
-        ("TAGS", f'{{"name": "{names.plural}", "description": "{sentence(names.plural)}."}}'),
+        ("TAGS", f'{{"name": "{names.plural}", "description": "{description}"}}'),
         ("ROUTERS", router),
     ):
         source = _with_entry(source, name, entry)

@@ -81,6 +81,7 @@
     #suggestions span, #suggestions div { font-size: 12px; opacity: 0.8; }
     #suggestions div { padding: 6px 10px 2px; }
     #suggestions a:hover, #suggestions [aria-selected=true] { background: color-mix(in srgb, currentColor 12%, transparent); }
+    [id$="-path"], [id$="-path"] li { color: inherit; }
     #suggestions[data-active] ~ ol [aria-selected=true]:not(:hover)::before { background: none; }`;
 
   // The dialog of the theme is in a shadow root. Roles identify its parts, since its class names change.
