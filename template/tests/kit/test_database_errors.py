@@ -138,6 +138,10 @@ async def test_values_are_not_logged(plain: FastAPI, statement: str, message: st
     logged = "".join(traceback.format_exception(caught.value))
     assert message in logged
     assert "*secret**secret*" not in logged
+    # Sentry reads these attributes.
+    for error in (caught.value, caught.value.orig, caught.value.orig.__cause__):  # type: ignore[union-attr]
+        read = [str(getattr(error, name, "")) for name in ("message", "detail", "args")]
+        assert "*secret**secret*" not in "".join(read)
 
 
 async def test_values_in_causes_and_groups_are_not_logged(plain: FastAPI) -> None:

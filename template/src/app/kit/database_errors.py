@@ -129,11 +129,16 @@ def hide_values(error: BaseException) -> None:
         if isinstance(part, BaseExceptionGroup):
             pending += part.exceptions
         pending.append(getattr(part, "orig", None))
-        if isinstance(part, PostgresError):
-            part.detail = None
         code = getattr(part, "sqlstate", None) or getattr(pending[-1], "sqlstate", None)
         if code or isinstance(part, DBAPIError | InterfaceError):
-            texts = [VALUES.sub(r"\1 hidden", str(arg)) for arg in part.args]
-            if str(code).startswith(DATA_ERROR):
-                texts = [QUOTED.sub('"hidden"', text) for text in texts]
-            part.args = tuple(texts)
+            part.args = tuple(_without_values(str(arg), code) for arg in part.args)
+            # Sentry prefers these to the arguments.
+            if isinstance(getattr(part, "message", None), str):
+                part.message = _without_values(part.message, code)  # type: ignore[attr-defined]
+            if isinstance(getattr(part, "detail", None), str):
+                part.detail = None  # type: ignore[attr-defined]
+
+
+def _without_values(text: str, code: object) -> str:
+    text = VALUES.sub(r"\1 hidden", text)
+    return QUOTED.sub('"hidden"', text) if str(code).startswith(DATA_ERROR) else text
