@@ -54,6 +54,14 @@ async def note(context: JobContext, name: str, number: int, seconds: float = 0) 
     await asyncio.sleep(seconds)
 
 
+@job()
+async def idle(context: JobContext, name: str, number: int, seconds: float = 0) -> None:
+    """Wait, without the database."""
+    with Path(os.environ["ATTEMPTS"]).open("a") as file:
+        file.write(f"{name}-{number}\\n")
+    await asyncio.sleep(seconds)
+
+
 @job(retries=0)
 async def kill(context: JobContext, name: str, number: int, seconds: float = 0) -> None:
     """Kill the worker."""
@@ -286,6 +294,18 @@ def test_database_restart_under_load(queue: Queue) -> None:
     assert len(entries) == len(set(entries))
 
 
+def test_database_restart_during_a_long_job(queue: Queue) -> None:
+    queue.enqueue("idle", 1, seconds=90)
+    with queue.worker():
+        wait(lambda: queue.attempted("idle") == 1)
+        queue.python(RESTART)
+        queue.enqueue("after", 1)
+        # It does not wait for the long job.
+        wait(lambda: queue.entries("after") == ["0"], seconds=60)
+        assert queue.query("SELECT status FROM pgqueuer WHERE entrypoint = 'idle'") == ["picked"]
+    queue.query("DELETE FROM pgqueuer")
+
+
 class MailServer(socketserver.StreamRequestHandler):
     """A mail server that stores the recipients."""
 
@@ -311,7 +331,9 @@ def test_mail_server_is_down(queue: Queue) -> None:
         wait(lambda: queue.query("SELECT min(attempts) FROM pgqueuer") == ["1"])
         with socketserver.ThreadingTCPServer(("127.0.0.1", port), MailServer) as server:
             Thread(target=server.serve_forever).start()
-            wait(lambda: queue.query("SELECT count(*) FROM pgqueuer") == ["0"])
-            server.shutdown()
+            try:
+                wait(lambda: queue.query("SELECT count(*) FROM pgqueuer") == ["0"])
+            finally:
+                server.shutdown()
 
     assert sorted(MailServer.received) == sorted(f"user-{n}@example.com" for n in range(20))

@@ -38,7 +38,7 @@ ONLY = {
     "database": """
         src/app/database.py src/app/reader.py tests/test_reader.py src/app/cli/db.py
         src/app/cli/jobs.py src/app/cli/worker.py src/app/worker.py src/app/kit/jobs.py src/app/jobs/__init__.py
-        src/app/kit/job_attempts.py src/app/kit/job_telemetry.py tests/kit/test_job_attempts.py
+        src/app/kit/job_attempts.py src/app/kit/job_queue.py src/app/kit/job_telemetry.py tests/kit/test_job_attempts.py tests/kit/test_job_queue.py
         src/app/jobs/cleanup.py tests/cli/test_jobs.py tests/jobs/__init__.py tests/jobs/fixtures.py
         tests/kit/test_jobs.py tests/test_worker.py
         src/app/idempotency/__init__.py src/app/idempotency/dependencies.py
@@ -109,9 +109,9 @@ EXEMPT = re.compile(
 # conditional requests, limits of requests, a server without the command line, telemetry, error reports, lines
 # of the log for people, examples of errors, rules for settings, and filters and order of lists in all
 # variants; sessions, security events, rules for passwords and emails with accounts; references, enums, safe
-# retries, fast reads, jobs and their worker, spans and metrics of queries and jobs, and errors, locks and
-# checks of migrations with a database.
-MAX_LINES = {FULL: (4500 + 3660, 3200 + 1400 + 1480), BARE: (1600 + 1020, 1200 + 900)}
+# retries, fast reads, jobs and their worker, which outlives its database, spans and metrics of queries and
+# jobs, and errors, locks and checks of migrations with a database.
+MAX_LINES = {FULL: (4500 + 3900, 3200 + 1400 + 1680), BARE: (1600 + 1030, 1200 + 920)}
 MAX_TOP_LEVEL = 20
 MAX_PYTHON_TEMPLATES = 10
 MAX_BLOCK_TAGS = 300

@@ -4,15 +4,18 @@ from datetime import timedelta
 
 import pytest
 from sqlalchemy import text
+from structlog.testing import capture_logs
 
 from app import worker
 from app.config import Settings
 from app.database import SessionFactory
 from app.jobs import find_jobs
+from app.kit import job_queue
 from app.kit.jobs import JobContext, job, queue_of
 from app.worker import running
 
 DONE: asyncio.Queue[int] = asyncio.Queue()
+RUNNING: list[int] = []
 
 
 @job(retries=1)
@@ -28,10 +31,18 @@ async def tick(context: JobContext) -> None:
     DONE.put_nowait(-1)
 
 
+@job(concurrency=1)
+async def alone(context: JobContext, number: int) -> None:
+    RUNNING.append(number)
+    await asyncio.sleep(0.05)
+    DONE.put_nowait(len(RUNNING))
+    RUNNING.remove(number)
+
+
 @pytest.fixture(autouse=True)
 def fast(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(worker, "find_jobs", lambda: [succeed_later, tick])
-    monkeypatch.setattr(worker, "FIRST_RETRY", timedelta(0))
+    monkeypatch.setattr(worker, "find_jobs", lambda: [succeed_later, tick, alone])
+    monkeypatch.setattr(job_queue, "FIRST_RETRY", timedelta(0))
     monkeypatch.setattr(worker, "POLL", timedelta(milliseconds=20))
 
 
@@ -58,6 +69,31 @@ async def test_runs_and_retries(
         await check()
 
     assert await statuses(session_factory) == []
+
+
+async def test_concurrency(settings: Settings, session_factory: SessionFactory) -> None:
+    async with session_factory.begin() as session:
+        for number in range(3):
+            await alone.enqueue(session, number)
+
+    async with asyncio.timeout(10), running(settings):
+        assert [await DONE.get() for _ in range(3)] == [1, 1, 1]
+        while await statuses(session_factory):
+            pass
+
+
+async def test_unknown_jobs(settings: Settings, session_factory: SessionFactory) -> None:
+    async with session_factory.begin() as session:
+        await queue_of(session).enqueue("removed", b"{}")
+
+    with capture_logs() as logs:
+        async with asyncio.timeout(10), running(settings):
+            while not logs:  # noqa: ASYNC110  there is no event to wait for
+                await asyncio.sleep(0.01)
+
+    assert [(entry["event"], entry["jobs"]) for entry in logs] == [
+        ("unknown jobs are waiting", ["removed"])
+    ]
 
 
 async def test_not_ready_without_the_queue(settings: Settings) -> None:

@@ -2,17 +2,19 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+import math
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from functools import partial
+from time import monotonic
 from typing import Any
 
 import asyncpg
 import pgqueuer
 import structlog
 from fastapi import FastAPI
-from pgqueuer import AsyncpgPoolDriver, DatabaseRetryEntrypointExecutor, PgQueuer
+from pgqueuer import PgQueuer
 from pgqueuer.models import Schedule
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -22,7 +24,8 @@ from app.database import SessionFactory, create_engine, create_session_factory
 from app.health.router import router as health_router
 from app.jobs import find_jobs
 from app.kit.error_reports import configure_error_reports
-from app.kit.job_attempts import FIRST_RETRY, LAST_RETRY, WorkerQueries, attempt
+from app.kit.job_attempts import run_job
+from app.kit.job_queue import WorkerDriver, WorkerQueries, suppress_unavailable
 from app.kit.job_telemetry import record_size
 from app.kit.jobs import Job, queue_of
 from app.kit.logs import configure_logging
@@ -34,9 +37,12 @@ log = structlog.stdlib.get_logger(__name__)
 POLL = timedelta(seconds=2)
 # A worker that does not report its jobs for this time is considered dead, and others take them over.
 HEARTBEAT = timedelta(seconds=15)
+# A worker looks for jobs every two seconds.
+SILENCE_SECONDS = 30
 RESTART = timedelta(seconds=2)
 # Jobs that take longer are interrupted, and another worker starts them again.
 DRAIN_SECONDS = 25
+RELEASE_SECONDS = 5
 COMMAND_SECONDS = 10
 # The default interval of OpenTelemetry's export.
 MEASURE_SECONDS = 60
@@ -59,15 +65,20 @@ async def running(settings: Settings, drain_seconds: float = DRAIN_SECONDS) -> A
     engine = create_engine(settings.database.model_copy(update=overflow))
     concurrency = max(2, settings.database.pool_size)
     jobs = find_jobs()  # an error stops the start, so that `deploy` keeps the previous version
-    shutdown, connected = asyncio.Event(), asyncio.Event()
+    shutdown = asyncio.Event()
+    last_poll = -math.inf
+
+    def record_poll() -> None:
+        nonlocal last_poll
+        last_poll = monotonic()
+
     task = asyncio.create_task(
         pgqueuer.run(
-            partial(_queue, settings, engine, jobs, connected),
+            partial(_queue, settings, engine, jobs, record_poll),
             dequeue_timeout=POLL,
             batch_size=concurrency // 2,
             max_concurrent_tasks=concurrency,
             heartbeat_timeout=HEARTBEAT,
-            shutdown_on_listener_failure=True,
             restart_on_failure=True,
             restart_delay=RESTART,
             shutdown=shutdown,
@@ -77,7 +88,7 @@ async def running(settings: Settings, drain_seconds: float = DRAIN_SECONDS) -> A
     measuring = asyncio.create_task(_measure(engine, jobs)) if is_exported() else None
 
     async def check() -> None:
-        if task.done() or not connected.is_set():
+        if task.done() or monotonic() - last_poll > SILENCE_SECONDS:
             raise RuntimeError("The worker is not connected to the queue.")
         async with engine.connect() as connection:
             await connection.execute(text("SELECT 1"))
@@ -90,14 +101,16 @@ async def running(settings: Settings, drain_seconds: float = DRAIN_SECONDS) -> A
             measuring.cancel()
         await asyncio.wait([task], timeout=drain_seconds)
         task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
-        await engine.dispose()
+        # If the database does not answer, the task cannot release its jobs. Another worker takes them over.
+        await asyncio.wait([task], timeout=RELEASE_SECONDS)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(RELEASE_SECONDS):
+                await engine.dispose()
 
 
 @asynccontextmanager
 async def _queue(
-    settings: Settings, engine: AsyncEngine, jobs: list[Job[Any]], connected: asyncio.Event
+    settings: Settings, engine: AsyncEngine, jobs: list[Job[Any]], on_poll: Callable[[], None]
 ) -> AsyncIterator[PgQueuer]:
     """Connect to the queue and register the jobs."""
     _, options = engine.dialect.create_connect_args(engine.url)
@@ -111,31 +124,32 @@ async def _queue(
         server_settings={"application_name": f"{SLUG} worker"},
     )
     try:
-        driver = AsyncpgPoolDriver(pool)
+        driver = WorkerDriver(pool)
         factory = create_session_factory(engine)
-        queries = WorkerQueries(driver, factory, jobs)
+        queries = WorkerQueries(driver, factory, jobs, on_poll)
         queue = PgQueuer(driver, queries=queries)
         queries.running = queue.qm.job_context
         # pgqueuer checks its listener while it is starting, and would restart after a lost notification.
         await driver.add_listener(queue.channel, lambda _: None)
         for job in jobs:
-            executor = partial(
-                DatabaseRetryEntrypointExecutor,
-                max_attempts=job.retries,
-                initial_delay=FIRST_RETRY,
-                max_delay=LAST_RETRY,
-            )
-            queue.entrypoint(job.name, on_failure="hold", executor_factory=executor)(
-                partial(attempt, job, factory, settings)
+            queue.entrypoint(job.name, concurrency_limit=job.concurrency, on_failure="hold")(
+                partial(run_job, job, factory, settings)
             )
             if job.cron:
                 queue.schedule(job.name, job.cron)(partial(_start, job, factory))
-        connected.set()
+        await _warn_of_unknown(factory, jobs)
         yield queue
     finally:
-        connected.clear()
         # Unlike close(), it does not wait for the connection that listens, which may be lost.
         pool.terminate()
+
+
+async def _warn_of_unknown(factory: SessionFactory, jobs: list[Job[Any]]) -> None:
+    """Log the jobs in the queue that this version does not have. They wait for one that does."""
+    async with factory() as session:
+        waiting = {each.entrypoint for each in await queue_of(session).queue_size()}
+    if unknown := sorted(waiting - {job.name for job in jobs}):
+        log.warning("unknown jobs are waiting", jobs=unknown)
 
 
 async def _measure(engine: AsyncEngine, jobs: list[Job[Any]]) -> None:
@@ -153,8 +167,12 @@ async def _measure(engine: AsyncEngine, jobs: list[Job[Any]]) -> None:
 
 async def _start(job: Job[Any], factory: SessionFactory, _schedule: Schedule) -> None:
     """Enqueue a scheduled job, unless the previous one has not finished."""
-    async with factory.begin() as session:
-        await job.options(key="schedule").enqueue(session)
+    while True:
+        with suppress_unavailable():
+            async with factory.begin() as session:
+                await job.options(key="schedule").enqueue(session)
+            return
+        await asyncio.sleep(RESTART.total_seconds())
 
 
 def create_worker() -> FastAPI:

@@ -89,3 +89,15 @@ def test_mistakes() -> None:
     assert "no job 123456" in run("show", "123456", code=1)
     assert "Not failed: 123456" in run("retry", "123456", code=1)
     assert "--all" in run("retry", code=1)
+
+
+def test_show_without_history() -> None:
+    async def delay(session: AsyncSession) -> str:
+        await session.execute(text("TRUNCATE pgqueuer, pgqueuer_log"))
+        await send_report.enqueue(session, "June")
+        await session.execute(text("TRUNCATE pgqueuer_log"))
+        return str(await session.scalar(text("SELECT id FROM pgqueuer")))
+
+    job_id = with_session(delay)
+
+    assert run("show", job_id).splitlines() == [f"send_report {job_id}", '{"month":"June"}']

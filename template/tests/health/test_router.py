@@ -37,6 +37,18 @@ async def test_ready(app: FastAPI) -> None:
     assert body["status"] == "ok"
 
 
+async def test_ready_without_a_dependency(app: FastAPI, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def down() -> bool:
+        return False
+
+    monkeypatch.setitem(app.state.readiness_checks, "cache", down)
+
+    status, body = await get(app, "/health/ready")
+
+    assert (status, body["status"]) == (200, "ok")
+    assert dict(body["checks"])["cache"] == "down"  # type: ignore[call-overload]
+
+
 @pytest.mark.parametrize("check", [failing, hanging])
 async def test_not_ready(
     app: FastAPI, monkeypatch: pytest.MonkeyPatch, check: router.Check

@@ -1,3 +1,4 @@
+import math
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -5,7 +6,7 @@ import pytest
 from fastapi import FastAPI
 from opentelemetry import trace
 from pgqueuer.models import Job as Row
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, SecretStr, ValidationError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.kit.jobs import JobContext, job, queue_of
@@ -49,6 +50,14 @@ class TestEnqueue:
             await record.enqueue(session, "x", lines=[])  # type: ignore[arg-type]
         with pytest.raises(TypeError):
             await record.enqueue(session)  # type: ignore[call-arg]
+
+    @pytest.mark.parametrize("value", [SecretStr("secret"), math.inf])
+    def test_arguments_that_json_cannot_represent(self, value: object) -> None:
+        @job()
+        async def send(context: JobContext, key: SecretStr | float) -> None: ...
+
+        with pytest.raises(ValueError, match="JSON cannot represent"):
+            send.dump(value)  # type: ignore[arg-type]
 
     async def test_invalid_arguments_are_not_repeated(self, session: AsyncSession) -> None:
         with pytest.raises(ValidationError) as caught:

@@ -1,3 +1,4 @@
+import asyncio
 import socket
 from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
@@ -74,6 +75,35 @@ async def test_client(redis: Redis) -> None:
         assert await app.state.redis.get("greeting") == "hello"
 
 
+async def test_more_requests_than_connections(redis_url: str) -> None:
+    client = create_client(RedisSettings(url=SecretStr(redis_url)))
+
+    assert all(await asyncio.gather(*(client.ping() for _ in range(300))))
+    await client.aclose()
+
+
+async def test_ready_after_the_first_success(
+    redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = create_client(RedisSettings(url=SecretStr(redis_url)))
+    app = FastAPI()
+    app.state.readiness_checks = {}
+
+    async def fail() -> None:
+        raise ConnectionError
+
+    async with redis_lifespan(app, client):
+        check = app.state.readiness_checks["redis"]
+        with monkeypatch.context() as patched:
+            patched.setattr(client, "ping", fail)
+            with pytest.raises(ConnectionError):
+                await check()
+        first = await check()
+        monkeypatch.setattr(client, "ping", fail)
+
+        assert (first, await check()) == (True, False)
+
+
 class TestCache:
     async def test_hit(self, redis: Redis) -> None:
         counter = Counter(Cache(redis))
@@ -93,10 +123,26 @@ class TestCache:
 
         assert 0 < await redis.ttl("counted") <= 60
 
+    async def test_less_than_a_second(self, redis: Redis) -> None:
+        counter = Counter(Cache(redis))
+
+        assert [await counter.get(ttl=timedelta(milliseconds=900)) for _ in range(2)] == [1, 1]
+
     async def test_value_with_another_schema(self, redis: Redis) -> None:
         await redis.set("counted", '{"count": 7}')
 
         assert await Counter(Cache(redis)).get() == 1
+
+    async def test_value_and_key_that_are_not_text(self, redis_url: str) -> None:
+        async with Redis.from_url(redis_url) as raw:
+            await raw.set("counted", b"\xff")
+        client = create_client(RedisSettings(url=SecretStr(redis_url)))
+        cache = Cache(client)
+
+        assert await Counter(cache).get() == 1
+        odd = await cache.get_or_set("\ud800", Counted, Counter(cache).create, ttl=timedelta(1))
+        assert odd.number == 1
+        await client.aclose()
 
     async def test_unavailable_server(self) -> None:
         with socket.socket() as unused:

@@ -87,9 +87,9 @@ def show(job: Annotated[int, typer.Argument(help="ID, from `jobs list`.")]) -> N
         return await queue.queue_job_by_id(JobId(job)), await queue.job_log_history(JobId(job))
 
     row, history = with_session(read)
-    if not history:
+    if not row and not history:
         raise CLIError(f"There is no job {job}. List the jobs: jobs list")
-    lines = [f"{history[0].entrypoint} {job}"]
+    lines = [f"{(row or history[0]).entrypoint} {job}"]
     if row and row.payload:
         lines.append(row.payload.decode())
     for entry in history:

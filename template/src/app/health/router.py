@@ -13,6 +13,7 @@ log = structlog.stdlib.get_logger(__name__)
 
 CHECK_SECONDS = 2.0
 
+# An error means that the application cannot handle requests, and False that some of them fail.
 Check = Callable[[], Awaitable[object]]
 
 
@@ -43,20 +44,22 @@ async def live() -> Live:
 async def ready(request: Request, response: Response) -> Ready:
     """Return whether the application can handle requests. If not, send them elsewhere."""
     checks: dict[str, Check] = request.app.state.readiness_checks
-    passed = await asyncio.gather(*(_passes(name, check) for name, check in checks.items()))
-    if not all(passed):
+    results = await asyncio.gather(*(_run(name, check) for name, check in checks.items()))
+    failed = any(isinstance(result, Exception) for result in results)
+    if failed:
         response.status_code = status.HTTP_503_SERVICE_UNAVAILABLE
+    states: list[Literal["ok", "down"]] = [
+        "down" if result is False or isinstance(result, Exception) else "ok" for result in results
+    ]
     return Ready(
-        status="ok" if all(passed) else "unavailable",
-        checks={name: "ok" if ok else "down" for name, ok in zip(checks, passed, strict=True)},
+        status="unavailable" if failed else "ok", checks=dict(zip(checks, states, strict=True))
     )
 
 
-async def _passes(name: str, check: Check) -> bool:
+async def _run(name: str, check: Check) -> object:
     try:
         async with asyncio.timeout(CHECK_SECONDS):
-            await check()
+            return await check()
     except Exception as error:
         log.warning("readiness check failed", check=name, error=f"{type(error).__name__}: {error}")
-        return False
-    return True
+        return error

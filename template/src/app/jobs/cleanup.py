@@ -6,11 +6,12 @@ from app.idempotency.models import StoredResponse
 from app.idempotency.service import LIFETIME
 from app.kit.jobs import JobContext, job
 
-# Arguments of failed jobs may be personal.
+# Arguments of failed jobs may be personal, and of those that the application no longer has.
 OLD_JOBS = text(
     "WITH log AS (DELETE FROM pgqueuer_log WHERE created < now() - interval '30 days'), "
     "statistics AS (DELETE FROM pgqueuer_statistics WHERE created < now() - interval '30 days') "
-    "DELETE FROM pgqueuer WHERE status = 'failed' AND updated < now() - interval '30 days'"
+    "DELETE FROM pgqueuer WHERE greatest(updated, execute_after) < now() - interval '30 days' "
+    "AND status <> 'picked'"
 )
 
 

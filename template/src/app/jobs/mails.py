@@ -16,6 +16,8 @@ from app.kit.mail import Mail, send
 
 # For some hours: a mail server that is down must not lose emails.
 RETRIES = 15
+# While the mail server is slow, other jobs must run, too.
+CONCURRENCY = 2
 
 
 async def find_user(context: JobContext, email: str) -> models.User | None:
@@ -30,7 +32,7 @@ async def deliver(context: JobContext, mail: Mail, to: str) -> None:
     await send(mail, to, context.settings, message_id=context.id)
 
 
-@job(retries=RETRIES)
+@job(retries=RETRIES, concurrency=CONCURRENCY)
 async def send_verification(context: JobContext, email: str) -> None:
     """Send the link that verifies the address of an account."""
     user = await find_user(context, email)
@@ -38,7 +40,7 @@ async def send_verification(context: JobContext, email: str) -> None:
         await deliver(context, mails.verify_email(context.settings, user), email)
 
 
-@job(retries=RETRIES)
+@job(retries=RETRIES, concurrency=CONCURRENCY)
 async def send_email_change(context: JobContext, user_id: UUID, email: str, state: str) -> None:
     """Send the link that changes the address of an account, unless another account has the new one.
 
@@ -56,13 +58,13 @@ async def send_email_change(context: JobContext, user_id: UUID, email: str, stat
         await deliver(context, mails.change_email(context.settings, user, email), email)
 
 
-@job(retries=RETRIES)
+@job(retries=RETRIES, concurrency=CONCURRENCY)
 async def send_already_registered(context: JobContext, email: str) -> None:
     """Send the response to a registration with the address of an existing account."""
     await deliver(context, mails.already_registered(context.settings, email), email)
 
 
-@job(retries=RETRIES)
+@job(retries=RETRIES, concurrency=CONCURRENCY)
 async def send_reset(context: JobContext, email: str) -> None:
     """Send the link that resets a password."""
     user = await find_user(context, email)
@@ -70,13 +72,13 @@ async def send_reset(context: JobContext, email: str) -> None:
         await deliver(context, mails.reset_password(context.settings, user), email)
 
 
-@job(retries=RETRIES)
+@job(retries=RETRIES, concurrency=CONCURRENCY)
 async def send_password_changed(context: JobContext, email: str) -> None:
     """Notify a user of a changed password."""
     await deliver(context, mails.password_changed(context.settings, email), email)
 
 
-@job(retries=RETRIES)
+@job(retries=RETRIES, concurrency=CONCURRENCY)
 async def send_email_changed(context: JobContext, previous: str, email: str) -> None:
     """Notify a user of a changed address, at the previous one."""
     await deliver(context, mails.email_changed(context.settings, previous, email), previous)

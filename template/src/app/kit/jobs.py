@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any, Concatenate, Self
 
 from pgqueuer import InMemoryDriver, Queries
-from pydantic import BaseModel, ConfigDict, create_model
+from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 from pydantic_core import to_json
 from sqlalchemy import CursorResult
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -43,6 +43,7 @@ class Job[**P]:
         arguments: Model of the other arguments.
         retries: Number of attempts after the first.
         timeout: Maximum duration of an attempt.
+        concurrency: Maximum number that runs at the same time, in all workers. 0 is no limit.
         cron: Schedule, in UTC.
         delay: Time to wait before the first attempt.
         priority: Jobs with a higher priority run first.
@@ -53,6 +54,7 @@ class Job[**P]:
     arguments: type[BaseModel]
     retries: int
     timeout: timedelta
+    concurrency: int = 0
     cron: str | None = None
     delay: timedelta | None = None
     priority: int = 0
@@ -87,6 +89,7 @@ class Job[**P]:
 
         Raises:
             ValidationError: An argument has the wrong type.
+            ValueError: JSON cannot represent an argument, such as a `SecretStr` or infinity.
         """
         request_id = request_id_var.get()
         headers = {"request_id": request_id} if request_id else {}
@@ -105,7 +108,15 @@ class Job[**P]:
         """Validate arguments and return them as JSON."""
         given = inspect.signature(self.function).bind(None, *args, **kwargs).arguments
         values = dict(list(given.items())[1:])
-        return self.arguments(**values).model_dump_json().encode()
+        arguments = self.arguments(**values)
+        payload = arguments.model_dump_json().encode()
+        try:
+            is_same = self.arguments.model_validate_json(payload) == arguments
+        except ValidationError:
+            is_same = False
+        if not is_same:
+            raise ValueError(f"JSON cannot represent an argument of the job {self.name}.")
+        return payload
 
     async def run(self, context: JobContext, payload: bytes | None) -> None:
         """Call the function with the arguments from the queue.
@@ -124,6 +135,7 @@ def job[**P](
     *,
     retries: int = 10,
     timeout: timedelta = timedelta(minutes=5),
+    concurrency: int = 0,
     cron: str | None = None,
 ) -> Callable[[Callable[Concatenate[JobContext, P], Awaitable[None]]], Job[P]]:
     """Create a job from a coroutine function in `app/jobs/`. Its name must be unique.
@@ -134,6 +146,8 @@ def job[**P](
     Args:
         retries: Number of attempts after the first.
         timeout: Maximum duration of an attempt.
+        concurrency: Maximum number that runs at the same time, in all workers. Limit jobs that wait for
+            another server: while it is slow, they would occupy the workers. 0 is no limit.
         cron: Schedule in UTC, such as `0 * * * *`, for a job without arguments. It runs once, however
             many workers there are.
     """
@@ -150,7 +164,7 @@ def job[**P](
         # An error message must not repeat an argument, which may be personal.
         config = ConfigDict(hide_input_in_errors=True)
         arguments = create_model(f"{function.__name__}_arguments", __config__=config, **fields)
-        return Job(function, arguments, retries, timeout, cron)
+        return Job(function, arguments, retries, timeout, concurrency, cron)
 
     return decorate
 

@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from app.config import AppSettings
 from app.kit.logs import request_id_var, sample_var
 from app.kit.problems import BodyTooLarge, InternalError, ServiceUnavailable, UntrustedHost
+from app.kit.telemetry import hide_query, is_exported
 from app.kit.time_limit import TimeLimit
 
 log = structlog.stdlib.get_logger("app.requests")
@@ -64,6 +65,7 @@ class RequestMiddleware:
             hsts = f"max-age={YEAR_SECONDS}{subdomains}"
             self.headers.append((b"strict-transport-security", hsts.encode()))
         self.headers_without_etag = [*self.headers, NO_STORE]
+        self.on_query = hide_query if is_exported() else bytes
         self.names = {b"x-request-id", *(name for name, _ in self.headers_without_etag)}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -78,6 +80,7 @@ class RequestMiddleware:
         request_id_var.set(request_id.decode())
         sample_var.set(random())  # noqa: S311
         structlog.contextvars.clear_contextvars()
+        self.on_query(scope.get("query_string", b""))
         start = time.perf_counter()
         end, status, received = 0.0, 0, 0
 
@@ -108,9 +111,8 @@ class RequestMiddleware:
                 limit.extend(size / MIN_BYTES_PER_SECOND)
             return message
 
-        app = self.app
-        if not self._is_trusted(scope["path"], headers.get(b"host", b"").decode("latin-1")):
-            app = UntrustedHost().to_response()
+        host = headers.get(b"host", b"")
+        app = self.app if self._is_trusted(scope["path"], host) else UntrustedHost().to_response()
         limit = TimeLimit(self.settings.request_timeout if scope["type"] == "http" else None)
         try:
             with limit:
@@ -148,10 +150,11 @@ class RequestMiddleware:
             defaults = [header for header in defaults if header[0] not in names]
         return [*headers, (b"x-request-id", request_id), *defaults]
 
-    def _is_trusted(self, path: str, host: str) -> bool:
+    def _is_trusted(self, path: str, header: bytes) -> bool:
         """Return whether the Host header is known, before links or cache keys are built from it."""
         if self.any_host or path.startswith("/health/"):  # health checks use IP addresses
             return True
+        host = header.decode("latin-1")
         name = (host if host.endswith("]") else host.rsplit(":", 1)[0]).lower()
         return name in self.hosts or (bool(self.suffixes) and name.endswith(self.suffixes))
 

@@ -1,5 +1,6 @@
 """Redis: the client, and a cache."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
@@ -10,7 +11,7 @@ import structlog
 from fastapi import Depends, FastAPI
 from fastapi.requests import HTTPConnection
 from pydantic import BaseModel, ValidationError
-from redis.asyncio import Redis
+from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
@@ -21,6 +22,10 @@ from app.kit.telemetry import is_exported
 log = structlog.stdlib.get_logger(__name__)
 
 TIMEOUT_SECONDS = 2.0
+PING_SECONDS = 1.0  # less than the time limit of a readiness check
+MAX_CONNECTIONS = 50
+# UnicodeError: a value or a key is not text.
+UNAVAILABLE = (RedisError, OSError, UnicodeError)
 
 
 def create_client(settings: RedisSettings) -> Redis:
@@ -37,21 +42,45 @@ def create_client(settings: RedisSettings) -> Redis:
     if is_exported():
         with suppress(ModuleNotFoundError):
             import_module("opentelemetry.instrumentation.redis").RedisInstrumentor().instrument()
-    return Redis.from_url(
+    # The default pool raises an error when all connections are in use. This one waits.
+    pool = BlockingConnectionPool.from_url(
         settings.url.get_secret_value(),
+        max_connections=MAX_CONNECTIONS,
+        timeout=TIMEOUT_SECONDS,
         decode_responses=True,
         socket_timeout=TIMEOUT_SECONDS,
         socket_connect_timeout=TIMEOUT_SECONDS,
         # The default waits for up to several seconds between three attempts.
         retry=Retry(NoBackoff(), 1),
     )
+    return Redis.from_pool(pool)
 
 
 @asynccontextmanager
 async def redis_lifespan(app: FastAPI, client: Redis) -> AsyncIterator[None]:
     """Provide `client` to the requests of `app`, and close it on shutdown."""
     app.state.redis = client
-    app.state.readiness_checks["redis"] = client.ping
+    connected = False
+
+    async def check() -> bool:
+        """Return whether Redis answers.
+
+        It must only answer once, which finds a wrong URL. If it fails later, most requests do not need it,
+        and a load balancer would remove all instances at the same time.
+        """
+        nonlocal connected
+        try:
+            async with asyncio.timeout(PING_SECONDS):
+                await client.ping()
+        except (RedisError, OSError) as error:
+            if not connected:
+                raise
+            log.warning("redis unavailable", error=type(error).__name__)
+            return False
+        connected = True
+        return True
+
+    app.state.readiness_checks["redis"] = check
     try:
         yield
     finally:
@@ -86,20 +115,20 @@ class Cache:
             key: Name of the value, such as `items:{item_id}`.
             model: Type of the value.
             create: Creates the value when it is not cached.
-            ttl: Time to live.
+            ttl: Time to live, at least a millisecond.
         """
         try:
             if (stored := await self.redis.get(key)) is not None:
                 return model.model_validate_json(stored)
-        except (RedisError, OSError) as error:
+        except UNAVAILABLE as error:
             log.warning("cache unavailable", error=type(error).__name__)
             return await create()
         except ValidationError:
             log.info("cached value has another schema", key=key)
         value = await create()
         try:
-            await self.redis.set(key, value.model_dump_json(), ex=ttl)
-        except (RedisError, OSError) as error:
+            await self.redis.set(key, value.model_dump_json(), px=ttl)
+        except UNAVAILABLE as error:
             log.warning("cache unavailable", error=type(error).__name__)
         return value
 
@@ -107,7 +136,7 @@ class Cache:
         """Delete values."""
         try:
             await self.redis.delete(*keys)
-        except (RedisError, OSError) as error:
+        except UNAVAILABLE as error:
             log.warning("cache unavailable", error=type(error).__name__)
 
 
