@@ -13,7 +13,7 @@ from copier import run_update
 
 from tests.conftest import ROOT
 from tests.project import NODE
-from tests.test_update import commit, git, project, template  # noqa: F401  fixtures
+from tests.test_update import commit, edit, git, project, template  # noqa: F401  fixtures
 
 FOLDER = Path(".github/workflows")
 OWN = {"template-ci.yml", "template-release.yml", "use-this-template.yml"}
@@ -111,7 +111,7 @@ def tools(tmp_path: Path) -> Path:
     return folder
 
 
-def run(script: str, folder: Path, tools: Path, **variables: str) -> str:
+def run(script: str, folder: Path, tools: Path, code: int = 0, **variables: str) -> str:
     done = subprocess.run(
         ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", script],
         cwd=folder,
@@ -122,8 +122,17 @@ def run(script: str, folder: Path, tools: Path, **variables: str) -> str:
         text=True,
         check=False,
     )
-    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.returncode == code, done.stdout + done.stderr
     return done.stdout
+
+
+@pytest.fixture
+def published(template: Path, monkeypatch: pytest.MonkeyPatch) -> str:  # noqa: F811
+    """Return an address of the template on GitHub, from which git reads the local template."""
+    url = {"KEY_0": f"url.{template}.insteadOf", "VALUE_0": "https://github.com/ada/template.git"}
+    for name, value in ({"COUNT": "1"} | url).items():
+        monkeypatch.setenv(f"GIT_CONFIG_{name}", value)
+    return "gh:ada/template"
 
 
 def add_rule(remote: Path) -> None:
@@ -200,8 +209,10 @@ class TestUseThisTemplate:
 
 class TestTemplateUpdate:
     @pytest.fixture
-    def cloned(self, project: Path, tmp_path: Path) -> Path:  # noqa: F811
+    def cloned(self, project: Path, published: str, tmp_path: Path) -> Path:  # noqa: F811
         """Return a clone of a project, whose remote has GitHub's rule."""
+        edit(project / ".copier-answers.yml", str(tmp_path / "template"), published)
+        commit(project, "published template")
         remote = tmp_path / "project.git"
         subprocess.run(["git", "clone", "-q", "--bare", project, remote], check=True)
         add_rule(remote)
@@ -215,6 +226,42 @@ class TestTemplateUpdate:
         assert "There is no new version of the template." in run(script, cloned, tools)
         assert not (tools.parent / "gh.txt").exists()
 
+    @pytest.mark.parametrize("source", ["/home/ada/template", "template", "~/template", "C:/x"])
+    def test_local_template(self, source: str, tmp_path: Path, tools: Path) -> None:
+        (tmp_path / ".copier-answers.yml").write_text(f"_src_path: {source}\n")
+        [script] = steps("template-update.yml", "update")
+
+        assert f"on another machine: {source}." in run(script, tmp_path, tools)
+
+    def test_commits_of_others(self, template: Path, cloned: Path, tools: Path) -> None:  # noqa: F811
+        git(cloned, "switch", "-q", "-c", "template-update")
+        commit(cloned, "resolve a conflict")
+        git(cloned, "push", "-q", "origin", "template-update")
+        git(cloned, "switch", "-q", "main")
+        git(cloned, "branch", "-D", "template-update")
+        commit(template, "second", "v9001.0.0")
+
+        [script] = steps("template-update.yml", "update")
+        output = run(script, cloned, tools)
+
+        assert "::notice::The branch template-update contains other commits." in output
+        assert "resolve a conflict" in git(cloned, "log", "origin/template-update")
+
+    def test_refused_pull_request(self, template: Path, cloned: Path, tools: Path) -> None:  # noqa: F811
+        with (tools / "gh").open("a") as gh:
+            gh.write('[ "$1" != pr ]\n')
+        commit(template, "second", "v9001.0.0")
+
+        [script] = steps("template-update.yml", "update")
+        output = run(script, cloned, tools, code=1)
+
+        assert "::error::The branch template-update was pushed" in output
+        assert "workflow run ci.yml --ref template-update" in (tools.parent / "gh.txt").read_text()
+        # The commit of the workflow itself is replaced.
+        git(cloned, "switch", "-q", "main")
+        git(cloned, "branch", "-D", "template-update")
+        assert "other commits" not in run(script, cloned, tools, code=1)
+
     def test_pull_request(self, template: Path, cloned: Path, tools: Path) -> None:  # noqa: F811
         middleware = "src/app/kit/middleware.py"
         for folder, steps_ in ((template / "template", "1_000"), (cloned, "5_000")):
@@ -222,10 +269,12 @@ class TestTemplateUpdate:
             (folder / middleware).write_text(
                 text.replace("YEAR_SECONDS = 31_536_000", f"YEAR_SECONDS = {steps_}")
             )
+        edit(cloned / FOLDER / "ci.yml", "name: CI", "name: Checks")
         commit(cloned, "edit")
         (template / "template/src/app/kit/added.py").write_text("ADDED = True\n")
         ci = template / "template/.github/workflows/ci.yml"
         ci.write_text(ci.read_text() + "# newer\n")
+        (ci.parent / "added.yml").write_text("name: Added\n")
         commit(template, "second", "v9001.0.0")
 
         [script] = steps("template-update.yml", "update")
@@ -236,9 +285,24 @@ class TestTemplateUpdate:
         assert "pr create --head template-update" in asked
         assert "workflow run ci.yml --ref template-update" in asked
         assert f"Search them for `<<<<<<<` and resolve them:\n\n{middleware}" in body
-        assert ".github/workflows/ci.yml" in body
         pushed = git(cloned, "ls-tree", "-r", "--name-only", "origin/template-update").split()
         assert "src/app/kit/added.py" in pushed
+        assert f"{FOLDER}/added.yml" not in pushed
         assert "# newer" not in git(
             cloned, "show", "origin/template-update:.github/workflows/ci.yml"
         )
+
+        # The user follows the advice in another clone.
+        (tools.parent / "project.git/hooks/update").unlink()
+        (tools / "gh").write_text(f"#!/bin/sh\ncat {tools.parent}/body.md\n")
+        user = tools.parent / "user"
+        subprocess.run(["git", "clone", "-q", tools.parent / "project.git", user], check=True)
+        git(user, "config", "user.name", "Ada")
+        git(user, "config", "user.email", "ada@example.com")
+        commands = re.search("```sh\n(.*?)```", body, re.DOTALL)
+        assert commands
+        run(commands[1], user, tools)
+        workflow = git(user, "show", "origin/template-update:.github/workflows/ci.yml")
+        assert workflow.startswith("name: Checks\n")
+        assert workflow.endswith("# newer\n")
+        assert git(user, "show", f"origin/template-update:{FOLDER}/added.yml") == "name: Added\n"
