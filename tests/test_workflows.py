@@ -126,6 +126,26 @@ def run(script: str, folder: Path, tools: Path, code: int = 0, **variables: str)
     return done.stdout
 
 
+def add_tool(tools: Path, name: str) -> None:
+    """Add a program that records its arguments in the same file as `gh`."""
+    (tools / name).write_text(f'#!/bin/sh\necho "{name} $@" >> {tools.parent}/gh.txt\n')
+    (tools / name).chmod(0o755)
+
+
+def test_production_image(tools: Path, tmp_path: Path) -> None:
+    add_tool(tools, "docker")
+    for script in steps("ci.yml", "images"):
+        run(script, tmp_path, tools)
+    dependabot = yaml.safe_load((ROOT / "template/.github/dependabot.yml").read_text())
+    [images] = [part for part in dependabot["updates"] if part["package-ecosystem"] == "docker"]
+
+    assert "docker run --rm app python" in (tmp_path / "gh.txt").read_text()
+    # The two images of deploy/Dockerfile.prod have the same version of Python.
+    [ignored] = images["ignore"]
+    assert ignored["dependency-name"] == "python"
+    assert len(ignored["update-types"]) == 2
+
+
 @pytest.fixture
 def published(template: Path, monkeypatch: pytest.MonkeyPatch) -> str:  # noqa: F811
     """Return an address of the template on GitHub, from which git reads the local template."""
