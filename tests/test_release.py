@@ -48,6 +48,20 @@ def release(
     return remote
 
 
+def test_notes(template: Path, tools: Path) -> None:  # noqa: F811
+    remote = template.with_name("remote.git")
+    subprocess.run(["git", "init", "-q", "--bare", remote], check=True)
+    git(template, "remote", "add", "origin", str(remote))
+    _, script = steps("template-release.yml", "release")
+    for version, change in (("9001.0.0", "one"), ("9010.0.0", "two")):
+        commit(template, change)
+        (template / "template/uv.lock.jinja").write_text(version)
+        run(script, template, tools, VERSION=version)
+        git(template, "reset", "-q", "--hard", "HEAD~")  # the next run checks out main
+
+        assert (tools.parent / "notes.md").read_text() == f"- {change}\n"
+
+
 def test_release(release: Path, locks: dict[make_lock.Answers, str], tmp_path: Path) -> None:
     notes = (tmp_path / "notes.md").read_text()
     asked = (tmp_path / "gh.txt").read_text()
