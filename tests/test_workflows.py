@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
@@ -144,6 +145,41 @@ def test_production_image(tools: Path, tmp_path: Path) -> None:
     [ignored] = images["ignore"]
     assert ignored["dependency-name"] == "python"
     assert len(ignored["update-types"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("tag", "kind"),
+    [
+        ("v1.10.0", "--latest"),
+        ("v1.9.1", "--latest=false"),
+        ("v2.0.0-rc.1", "--prerelease"),
+        ("v2.0.0rc1", "--prerelease"),
+    ],
+)
+def test_latest_release(tag: str, kind: str, tools: Path, tmp_path: Path) -> None:
+    commit(tmp_path, "first", "v1.9.0")
+    for other in ("v1.9.1", "v1.10.0", "v2.0.0-rc.1", "v2.0.0rc1", "vintage"):
+        git(tmp_path, "tag", other)
+    for name in ("docker", "uv"):
+        add_tool(tools, name)
+    names = {"GITHUB_REF_NAME": tag, "GITHUB_REPOSITORY": "Acme/orders"}
+    names |= {"GITHUB_ACTOR": "ada", "TOKEN": ""}
+    for job in ("image", "notes"):
+        for script in steps("release.yml", job):
+            run(script, tmp_path, tools, 0, **names)
+
+    asked = (tmp_path / "gh.txt").read_text()
+    assert f"release create {tag} {kind} " in asked
+    assert f"--tag ghcr.io/acme/orders:{tag[1:]} " in asked
+    assert (":latest " in asked) == (kind == "--latest")
+    assert starts("docs.yml", tag) == (kind != "--prerelease")
+
+
+def starts(name: str, tag: str) -> bool:
+    """Return whether a tag starts a workflow: the last pattern that matches decides."""
+    patterns = yaml.safe_load((ROOT / FOLDER / name).read_text())[True]["push"]["tags"]
+    matching = [pattern for pattern in patterns if fnmatch(tag, pattern.lstrip("!"))]
+    return bool(matching) and not matching[-1].startswith("!")
 
 
 @pytest.fixture
