@@ -130,6 +130,36 @@ def test_migrations(template: Path, project: Path) -> None:
     assert [path.name for path in versions.iterdir()] == ["0002_mine.py"]
 
 
+def test_lock_file(template: Path, tmp_path: Path) -> None:
+    lock = template / "template/uv.lock.jinja"
+    lock.write_text("released\n")
+    git(template, "add", "--force", str(lock))
+    commit(template, "release", "v9000.0.1")
+    project = tmp_path / "project"
+    run_copy(str(template), project, data=ANSWERS, defaults=True, quiet=True)
+    assert (project / "uv.lock").read_text() == "released\n"
+    (project / "uv.lock").write_text("mine\n")
+    commit(project, "rendered")
+
+    # The new version has a lock file, then none.
+    for version, text in (("v9001.0.0", "newer\n"), ("v9002.0.0", None)):
+        lock.write_text(text) if text else lock.unlink()
+        commit(template, "next", version)
+        update(project)
+        assert (project / "uv.lock").read_text() == "mine\n"
+        commit(project, "updated")
+
+
+def test_files_of_the_same_name(template: Path, project: Path) -> None:
+    # README.md belongs to the user, but not the one of the tooling.
+    (template / "template/tooling/README.md").write_text("# Newer\n")
+    commit(template, "second", "v9001.0.0")
+
+    update(project)
+
+    assert (project / "tooling/README.md").read_text() == "# Newer\n"
+
+
 def checks_pass(project: Path, shared: dict[str, str], *tests: str, migrate: bool = False) -> None:
     """Run the commands that a user runs after an update.
 
