@@ -229,6 +229,7 @@ def test_message_after_copy(tmp_path: Path) -> None:
     )  # fmt: skip
 
     assert "uv run my-shop dev" in done.stderr
+    assert "git init -b main && " in done.stderr  # CI runs on this branch
 
 
 def test_answers_file(tmp_path: Path) -> None:

@@ -118,7 +118,7 @@ def test_feature_on_and_off(project: Path) -> None:
     assert "redis>=" not in (project / "pyproject.toml").read_text()
 
 
-def test_migrations(template: Path, project: Path) -> None:
+def test_migrations(template: Path, project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (project / "src/app/migrations/versions/0001_initial.py").unlink()
     (project / "src/app/migrations/versions/0002_mine.py").write_text("MINE = True\n")
     commit(project, "squashed")
@@ -126,6 +126,7 @@ def test_migrations(template: Path, project: Path) -> None:
 
     update(project)
 
+    assert 'acme-orders db revision "update from the template"' in capsys.readouterr().err
     versions = project / "src/app/migrations/versions"
     assert [path.name for path in versions.iterdir()] == ["0002_mine.py"]
 

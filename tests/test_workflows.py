@@ -318,6 +318,32 @@ class TestTemplateUpdate:
         git(cloned, "branch", "-D", "template-update")
         assert "other commits" not in run(script, cloned, tools, code=1)
 
+    def test_models_and_generated_files(
+        self,
+        template: Path,
+        cloned: Path,
+        tools: Path,  # noqa: F811
+    ) -> None:
+        add_tool(tools, "uv")
+        with (tools / "uv").open("a") as uv:
+            uv.write('[ "$1" = lock ]\n')  # the other commands fail
+        for name in ("requirements.txt", "openapi.json", "clients/README.md"):
+            (cloned / name).parent.mkdir(exist_ok=True)
+            (cloned / name).touch()
+        commit(cloned, "generated files")
+        models = template / "template/src/app/auth/models.py"
+        models.write_text(models.read_text() + "# newer\n")
+        commit(template, "second", "v9001.0.0")
+
+        [script] = steps("template-update.yml", "update")
+        run(script, cloned, tools)
+
+        asked = (tools.parent / "gh.txt").read_text()
+        for command in ("lock", "openapi", "client generate"):
+            assert f"uv run python -m app.cli {command}\n" in asked
+        assert "pr create" in asked
+        assert "Models have changed. " in (tools.parent / "body.md").read_text()
+
     def test_pull_request(self, template: Path, cloned: Path, tools: Path) -> None:  # noqa: F811
         middleware = "src/app/kit/middleware.py"
         for folder, steps_ in ((template / "template", "1_000"), (cloned, "5_000")):
@@ -340,6 +366,7 @@ class TestTemplateUpdate:
         body = (tools.parent / "body.md").read_text()
         assert "pr create --head template-update" in asked
         assert "workflow run ci.yml --ref template-update" in asked
+        assert "Models have changed" not in body
         assert f"Search them for `<<<<<<<` and resolve them:\n\n{middleware}" in body
         pushed = git(cloned, "ls-tree", "-r", "--name-only", "origin/template-update").split()
         assert "src/app/kit/added.py" in pushed

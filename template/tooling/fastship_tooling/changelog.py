@@ -26,7 +26,7 @@ def changelog(
     """
     text = render(*(["--latest", "--strip", "all"] if latest else []))
     if not text:
-        fail("There are no commits yet. Run: git init && git add --all && git commit")
+        fail("There are no commits yet. Run: git init -b main && git add --all && git commit")
     if write:
         FILE.write_text(text, "utf-8", newline="\n")
         console.print(f"Wrote {FILE}.")

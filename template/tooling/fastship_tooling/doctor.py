@@ -127,9 +127,8 @@ def check_lock() -> Finding:
 def check_git() -> Finding:
     """Check that the project is in a git repository."""
     if first_line("git", "rev-parse", "--is-inside-work-tree") is None:
-        return Finding(
-            "no git repository", "git init; updates and versions need it", required=False
-        )
+        fix = "git init -b main; updates and versions need it"
+        return Finding("no git repository", fix, required=False)
     return Finding("git repository")
 
 
