@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 import yaml
-from copier import run_update
 
 from tests.conftest import ROOT
 from tests.project import NODE
@@ -200,8 +199,10 @@ def add_rule(remote: Path) -> None:
 
 class TestUseThisTemplate:
     @pytest.fixture
-    def copy(self, template: Path, tmp_path: Path) -> Path:  # noqa: F811
+    def copy(self, template: Path, published: str, tools: Path, tmp_path: Path) -> Path:  # noqa: F811
         """Return a repository as GitHub creates it: all files in one commit, and a remote with its rule."""
+        with (tools / "gh").open("a") as gh:
+            gh.write(f'[ "$1" != api ] || echo {published.removeprefix("gh:")}\n')
         remote = tmp_path / "remote.git"
         subprocess.run(["git", "init", "-q", "--bare", "-b", "main", remote], check=True)
         folder = tmp_path / "copy"
@@ -212,15 +213,15 @@ class TestUseThisTemplate:
         add_rule(remote)
         return folder
 
-    def press(self, copy: Path, template: Path, tools: Path, name: str) -> None:  # noqa: F811
+    def press(self, copy: Path, tools: Path, name: str, code: int = 0) -> str:
         [script] = steps("use-this-template.yml", "render")
-        run(
-            script, copy, tools, TEMPLATE=str(template), GITHUB_REF_NAME="main",
+        return run(
+            script, copy, tools, code, GITHUB_REF_NAME="main", GITHUB_REPOSITORY=f"acme/{name}",
             REPOSITORY_NAME=name, REPOSITORY_OWNER="acme", REPOSITORY_DESCRIPTION="Takes orders.",
         )  # fmt: skip
 
-    def test_rendered_project(self, copy: Path, template: Path, tools: Path) -> None:  # noqa: F811
-        self.press(copy, template, tools, "Order_Desk")
+    def test_rendered_project(self, copy: Path, published: str, tools: Path) -> None:
+        self.press(copy, tools, "Order_Desk")
 
         files = set(git(copy, "ls-tree", "-r", "--name-only", "origin/main").split())
         assert "src/app/main.py" in files
@@ -233,27 +234,51 @@ class TestUseThisTemplate:
         answers = yaml.safe_load((copy / ".copier-answers.yml").read_text())
         assert answers["github_owner"] == "acme"
         assert answers["project_name"] == "Order Desk"
-        assert answers["_src_path"] == str(template)
+        assert answers["_src_path"] == published
         asked = (tools.parent / "gh.txt").read_text()
+        assert "api repos/acme/Order_Desk " in asked
         assert "workflow run ci.yml --ref main" in asked
 
     def test_update(self, copy: Path, template: Path, tools: Path) -> None:  # noqa: F811
-        self.press(copy, template, tools, "orders")
+        self.press(copy, tools, "orders")
         (template / "template/src/app/kit/added.py").write_text("ADDED = True\n")
         commit(template, "second", "v9001.0.0")
 
-        run_update(copy, data={"redis": False}, defaults=True, overwrite=True, quiet=True)
+        run("uvx copier update --defaults --quiet --data redis=false", copy, tools)
 
         assert (copy / "src/app/kit/added.py").exists()
         assert not (copy / "src/app/kit/redis.py").exists()
 
-    def test_reserved_name(self, copy: Path, template: Path, tools: Path) -> None:  # noqa: F811
-        self.press(copy, template, tools, "fastapi")
+    @pytest.mark.parametrize(
+        ("name", "slug"), [("fastapi", "fastapi-api"), ("---", "app-api"), ("2048", "app-2048")]
+    )
+    def test_unusual_name(self, copy: Path, tools: Path, name: str, slug: str) -> None:
+        self.press(copy, tools, name)
 
-        assert 'name = "fastapi-api"' in (copy / "pyproject.toml").read_text()
+        assert f'name = "{slug}"' in (copy / "pyproject.toml").read_text()
 
-    def test_second_push(self, copy: Path, template: Path, tools: Path) -> None:  # noqa: F811
-        self.press(copy, template, tools, "orders")
+    def test_newer_workflow(self, copy: Path, template: Path, tools: Path) -> None:  # noqa: F811
+        (template / "template" / FOLDER / "added.yml").write_text("name: Added\n")
+        commit(template, "second", "v9001.0.0")
+
+        output = self.press(copy, tools, "orders")
+
+        added = copy / FOLDER / "added.yml"
+        assert not added.exists()
+        [advice] = re.findall(r"added.yml is newer .* run: (.*)", output)
+        run(advice, copy, tools)
+        assert added.exists()
+
+    def test_unknown_template(self, copy: Path, tools: Path) -> None:
+        (tools / "gh").write_text("#!/bin/sh\n")
+
+        output = self.press(copy, tools, "orders", code=1)
+
+        assert "::error::GitHub does not name the template" in output
+        assert (copy / "copier.yml").exists()
+
+    def test_second_push(self, copy: Path, tools: Path) -> None:
+        self.press(copy, tools, "orders")
         before = git(copy, "rev-parse", "HEAD")
         script = copy / "again.py"
         shutil.copy(ROOT / ".github/scripts/use_this_template.py", script)
@@ -320,9 +345,9 @@ class TestTemplateUpdate:
 
     def test_models_and_generated_files(
         self,
-        template: Path,
+        template: Path,  # noqa: F811
         cloned: Path,
-        tools: Path,  # noqa: F811
+        tools: Path,
     ) -> None:
         add_tool(tools, "uv")
         with (tools / "uv").open("a") as uv:

@@ -15,8 +15,6 @@ from pathlib import Path
 
 from copier import run_copy
 
-# The answers file contains this source, and later updates come from it.
-TEMPLATE = os.environ.get("TEMPLATE", "gh:org/fastship-template")
 WORKFLOWS = ".github/workflows/"
 BOT = "github-actions[bot]"
 BOT_EMAIL = "41898282+github-actions[bot]@users.noreply.github.com"
@@ -34,7 +32,7 @@ def answers() -> dict[str, str]:
     if not slug[:1].isalpha():
         slug = f"app-{slug}".strip("-")
     found = {
-        "project_name": re.sub(r"[-_.]+", " ", name).strip().title(),
+        "project_name": re.sub(r"[-_.]+", " ", name).strip().title() or slug,
         "project_slug": slug[:50].strip("-"),
         "author_name": owner,
         "github_owner": owner,
@@ -48,23 +46,26 @@ def main() -> None:
     if git("rev-list", "--count", "HEAD").strip() != "1" or not Path("copier.yml").exists():
         print("This is not a new copy of the template: nothing to do.")
         return
+    # The answers file contains this source, and later updates come from it.
+    source = os.environ["TEMPLATE"]
     kept = set(git("ls-files", WORKFLOWS).split())
     git("rm", "-rq", ".")
     found = answers()
     try:
-        run_copy(TEMPLATE, ".", data=found, defaults=True, overwrite=True, quiet=True)
+        run_copy(source, ".", data=found, defaults=True, overwrite=True, quiet=True)
     except ValueError:  # the name of the repository is reserved
         found["project_slug"] += "-api"
-        run_copy(TEMPLATE, ".", data=found, defaults=True, overwrite=True, quiet=True)
+        run_copy(source, ".", data=found, defaults=True, overwrite=True, quiet=True)
     rendered = {path.as_posix() for path in Path(WORKFLOWS).glob("*") if path.is_file()}
     for path in rendered & kept:
         git("checkout", "-q", "HEAD", "--", path)
     for path in rendered - kept:
         Path(path).unlink()
-        print(f"::warning::{path} is newer than this copy. Run: uvx copier update")
+        command = "uvx copier recopy --defaults --overwrite --vcs-ref :current:"
+        print(f"::warning::{path} is newer than this copy. Before you edit files, run: {command}")
     git("add", "-A")
     identity = ["-c", f"user.name={BOT}", "-c", f"user.email={BOT_EMAIL}"]
-    git(*identity, "commit", "-qm", f"Render the project from {TEMPLATE}")
+    git(*identity, "commit", "-qm", f"Render the project from {source}")
 
 
 if __name__ == "__main__":
