@@ -111,6 +111,8 @@ class TestValidAnswer:
             {"project_name": "X", "project_slug": "x"},
             {"project_name": "x" * 100, "project_slug": "x" * 50},
             {"project_name": "Ünï: #1 & Söhne (50 % off)", "project_slug": "uni"},
+            {"github_owner": "Ada_Lovelace--acme"},
+            {"github_owner": "ada-"},
             {"project_description": "It's 100 % {fine}: #really, a & b < c."},
             {"license": "Apache-2.0"},
             {"license": "proprietary"},
