@@ -37,9 +37,12 @@ PROGRAMS = {
     "python3",
     "sh",
     "src",
+    "ssh",
     "test",
     "tests",
     "time",
+    "uv",
+    "uvx",
 }
 
 
