@@ -6,6 +6,8 @@ from fastship_tooling.errors import print_error
 from fastship_tooling.leftovers import find_leftovers
 from fastship_tooling.project import HAS_DATABASE
 
+from tests.tooling.conftest import Git
+
 ROUTER = Path("src/app/invoices/router.py")
 
 
@@ -71,6 +73,29 @@ class TestReports:
         assert "feature new invoices" not in finding.fix  # it is not a domain with a table
         assert "git diff" not in finding.fix  # there is no example
         assert finding.required
+
+    def test_removed_example(self) -> None:
+        write(Path("tests/items/test_router.py"), "from app.kit.redis import CacheDep")
+
+        finding = check_code()
+
+        assert "Delete them: rm -r tests/items" in finding.fix
+
+        write(Path("src/app/items/service.py"))
+        assert "Delete them: rm -r src/app/items tests/items" in check_code().fix
+
+    def test_conflicts(self, git: Git) -> None:
+        git("init")
+        for name in ("docs/index.md", "pyproject.toml", "src/app/kit/__init__.py", "fine.md"):
+            write(Path(name), "" if name == "fine.md" else "<<<<<<< before updating\n")
+        write(ROUTER, "from app.kit import problems")
+        git("add", ".")
+
+        summary = check_code().summary
+
+        for name in ("docs/index.md", "pyproject.toml", "src/app/kit/__init__.py"):
+            assert f"  {name}: conflict (<<<<<<<)" in summary
+        assert "fine.md" not in summary
 
     def test_dev(self, capsys: pytest.CaptureFixture[str]) -> None:
         write(ROUTER, "from app.kit.redis import CacheDep")

@@ -137,10 +137,11 @@ def check_code() -> Finding:
     from fastship_tooling.errors import require_valid_syntax
     from fastship_tooling.leftovers import describe_leftovers
 
-    require_valid_syntax()
+    # A conflict is invalid syntax, too.
     leftovers = describe_leftovers()
     if leftovers:
         return Finding(leftovers.problem, leftovers.advice)
+    require_valid_syntax()
     migrations = Path("src/app/migrations")
     if not HAS_DATABASE and any(migrations.glob("*/*.py")):
         summary = f"{migrations} belongs to the database, which is switched off"

@@ -2,15 +2,19 @@
 
 import ast
 import re
+import shutil
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
 from app.cli.console import CLIError
+from fastship_tooling import git
 
 SOURCE, TESTS = Path("src/app"), Path("tests")
-CONFLICT = re.compile("^<<<<<<< ", re.MULTILINE)
+EXAMPLE = (SOURCE / "items", TESTS / "items")
+CONFLICT = "conflict (<<<<<<<)"
+MARKER = re.compile("^<<<<<<< ", re.MULTILINE)
 
 
 class Leftovers(NamedTuple):
@@ -32,16 +36,22 @@ def describe_leftovers(*folders: Path) -> Leftovers | None:
     """Return the problem and its fix, or None if no file uses removed code.
 
     Args:
-        folders: Where to search; by default the application and its tests.
+        folders: Where to search; by default the application and its tests, and all files for conflicts.
     """
     found = find_leftovers(*folders)
+    if not folders and shutil.which("git"):
+        names = git.run("grep", "-lE", MARKER.pattern).stdout.splitlines()
+        found |= {Path(name): [CONFLICT] for name in names}
     if not found:
         return None
     files = (f"\n  {path.as_posix()}: {', '.join(problems)}" for path, problems in found.items())
-    diff = "git diff HEAD -- src/app/items tests/items"
+    example = " ".join(path.as_posix() for path in EXAMPLE if any(path.glob("*.py")))
     advice = "Edit them."
-    if (SOURCE / "items").exists():
-        advice += f" The same changes of the example: {diff}"
+    if (SOURCE / "items/router.py").exists():
+        advice += f" The same changes of the example: git diff HEAD -- {example}"
+    elif example:
+        advice += "\nThe example was removed; an update added files of it. "
+        advice += f"Delete them: rm -r {example}"
     if commands := _commands({path.parent.name for path in found}):
         advice += (
             "\nOr write the code of these domains again from their fields, without your edits:"
@@ -85,8 +95,8 @@ def find_leftovers(*folders: Path) -> dict[Path, list[str]]:
     for folder in folders or (SOURCE, TESTS):
         for path in sorted(folder.rglob("*.py")):
             text = path.read_text(encoding="utf-8")
-            if CONFLICT.search(text):
-                found[path] = ["conflict (<<<<<<<)"]
+            if MARKER.search(text):
+                found[path] = [CONFLICT]
                 continue
             try:
                 tree = ast.parse(text)
@@ -126,5 +136,8 @@ def _is_empty_package(module: str) -> bool:
     package = _path(module) / "__init__.py"
     if not package.exists():
         return False
-    body = ast.parse(package.read_text(encoding="utf-8")).body
+    try:
+        body = ast.parse(package.read_text(encoding="utf-8")).body
+    except SyntaxError:
+        return False
     return all(isinstance(node, ast.Expr) for node in body)  # nothing, or a docstring
