@@ -44,8 +44,8 @@ def test_schemas_and_security() -> None:
     tools = Path(sys.executable).parent
     schema = [str(tools / "check-jsonschema"), "--builtin-schema"]
     subprocess.run([*schema, "vendor.github-workflows", *workflows()], check=True)
-    dependabot = ROOT / "template/.github/dependabot.yml"
-    subprocess.run([*schema, "vendor.dependabot", dependabot], check=True)
+    dependabot = [folder / ".github/dependabot.yml" for folder in (ROOT, ROOT / "template")]
+    subprocess.run([*schema, "vendor.dependabot", *dependabot], check=True)
     subprocess.run([tools / "zizmor", "--offline", "--quiet", ROOT / ".github"], check=True)
 
 
@@ -228,6 +228,8 @@ class TestUseThisTemplate:
         assert not {"copier.yml", "template/pyproject.toml.jinja", "tests/variants.py"} & files
         left = {path.rpartition("/")[2] for path in files if path.startswith(f"{FOLDER}/")}
         assert left == {path.name for path in PROJECTS.glob("*")}
+        dependabot = ".github/dependabot.yml"  # the template has its own
+        assert (copy / dependabot).read_text() == (ROOT / "template" / dependabot).read_text()
         pyproject = (copy / "pyproject.toml").read_text()
         assert 'name = "order-desk"' in pyproject
         assert 'description = "Takes orders."' in pyproject
