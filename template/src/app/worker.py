@@ -129,8 +129,6 @@ async def _queue(
         queries = WorkerQueries(driver, factory, jobs, on_poll)
         queue = PgQueuer(driver, queries=queries)
         queries.running = queue.qm.job_context
-        # pgqueuer checks its listener while it is starting, and would restart after a lost notification.
-        await driver.add_listener(queue.channel, lambda _: None)
         for job in jobs:
             queue.entrypoint(job.name, concurrency_limit=job.concurrency, on_failure="hold")(
                 partial(run_job, job, factory, settings)
