@@ -14,7 +14,7 @@ HEADERS = {"Content-Security-Policy": POLICY}
 HTML = b'<html lang="en">'
 # Some of the colors of Swagger UI are too light to read, and it does not follow the scheme of the system.
 HEAD = b"""<style>
-#swagger-ui .opblock-summary-method { background: #37474f; text-shadow: none; }
+#swagger-ui .opblock-summary-method { background: #37474f; color: #fff; text-shadow: none; }
 #swagger-ui .info .title small { background: #3b4151; }
 #swagger-ui .info .title small pre { color: #fff; }
 html:not(.dark-mode) #swagger-ui :is(.url, .authorize, .authorize span) { color: #2f46a8; }
