@@ -131,7 +131,10 @@ class TestNew:
         domains = code["src/app/domains.py"]
         assert "from app.order_lines.router import router as order_lines_router\n" in domains
         assert "    items_router,\n    order_lines_router,\n]" in domains
-        assert '    {"name": "order_lines", "description": "Order lines."},\n]' in domains
+        assert (
+            '    {"name": "order_lines", "description": "Create, read, update and delete order lines."},\n]'
+            in domains
+        )
 
     def test_default_field(self, project: Path) -> None:
         new("parcels")

@@ -34,7 +34,7 @@ def prepare(*, selector: bool = False) -> settings.Settings:
     return site
 
 
-def build(*, selector: bool) -> int:
+def build(*, selector: bool = False) -> int:
     """Build the site, and return the exit code of the generator. A broken link is an error.
 
     Args:
