@@ -27,11 +27,12 @@ from tests.project import NODE, Project
 from tests.questions import QUESTIONS
 from tests.readability import problems, violations
 from tests.running import dev, free_port
-from tests.test_browser import browser, offline_page  # noqa: F401  a fixture
+from tests.test_browser import SCHEMES, browser, offline_page  # noqa: F401  a fixture
 from tests.variants import FULL, MIXED, Variant
 
 full = pytest.mark.parametrize("variant", [FULL], ids=str)
 documented = pytest.mark.parametrize("variant", [FULL, MIXED], ids=str)
+schemes = pytest.mark.parametrize("scheme", SCHEMES)
 LEAST_HITS = 36
 TOP = "(element) => element.getBoundingClientRect().top"
 WIDTHS = (320, 390, 1440)
@@ -176,7 +177,7 @@ def note_missing(request: Request, missing: list[str]) -> None:
 
 
 @full
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@schemes
 def test_every_page_is_readable(
     built: Project,
     scheme: Literal["light", "dark"],
@@ -203,7 +204,7 @@ def test_every_page_is_readable(
 
 
 @full
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@schemes
 def test_print(
     built: Project,
     scheme: Literal["light", "dark"],
