@@ -127,17 +127,8 @@ class RequestMiddleware:
             if not timed_out:
                 raise
         finally:
-            log.log(
-                _level(scope["path"], status),
-                "request",
-                method=scope.get("method", "WEBSOCKET"),
-                # Without the query string, which may contain secrets.
-                path=scope["path"],
-                status=status,
-                # Up to the end of the response; background tasks run after it.
-                duration_ms=round(((end or time.perf_counter()) - start) * 1000, 2),
-                client=scope["client"][0] if scope.get("client") else None,
-            )
+            # Up to the end of the response; background tasks run after it.
+            _log(scope, status, seconds=(end or time.perf_counter()) - start)
 
     def _headers(self, headers: Iterable[Header], request_id: bytes) -> list[Header]:
         """Add the request ID, and the default headers that a response does not have."""
@@ -170,7 +161,18 @@ class RequestMiddleware:
             raise HTTPException(problem.status) from problem
 
 
-def _level(path: str, status: int) -> int:
+def _log(scope: Scope, status: int, seconds: float) -> None:
+    path = scope["path"]
+    level = logging.DEBUG if path.startswith(QUIET_PATHS) else logging.INFO
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        return logging.ERROR
-    return logging.DEBUG if path.startswith(QUIET_PATHS) else logging.INFO
+        level = logging.ERROR
+    if log.is_enabled_for(level):
+        log.log(
+            level,
+            "request",
+            method=scope.get("method", "WEBSOCKET"),
+            path=path,  # without the query string, which may contain secrets
+            status=status,
+            duration_ms=round(seconds * 1000, 2),
+            client=scope["client"][0] if scope.get("client") else None,
+        )

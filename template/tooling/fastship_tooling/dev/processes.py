@@ -3,31 +3,6 @@
 import multiprocessing
 import sys
 
-# Not the modules of the project, which change. Missing ones are skipped.
-PRELOADED = [
-    "aiosmtplib",
-    "alembic.autogenerate",
-    "alembic.command",
-    "argon2",
-    "email_validator",
-    "fakeredis",
-    "fastapi",
-    "jinja2",
-    "jwt",
-    "limits.aio",
-    "pgqueuer",
-    "pwdlib",
-    "pydantic_settings",
-    "redis.asyncio",
-    "rich.table",
-    "sqlalchemy.dialects.postgresql.asyncpg",
-    "sqlalchemy.ext.asyncio",
-    "structlog",
-    "typer",
-    "uvicorn.protocols.http.httptools_impl",
-    "uvloop",
-    "watchfiles",
-]
 # A copy is not safe with the libraries of macOS.
 HAS_COPIES = sys.platform == "linux"
 processes = multiprocessing.get_context("forkserver" if HAS_COPIES else "spawn")
@@ -38,5 +13,5 @@ def preload() -> None:
     if HAS_COPIES:
         from multiprocessing import forkserver
 
-        forkserver.set_forkserver_preload(PRELOADED)
+        forkserver.set_forkserver_preload(["fastship_tooling.dev.libraries"])
         forkserver.ensure_running()

@@ -1,0 +1,39 @@
+"""The libraries of the application. The process of which `dev` makes copies imports this module."""
+
+import gc
+from contextlib import suppress
+from importlib import import_module
+
+# Not the modules of the project, which change. Missing ones are skipped.
+LIBRARIES = [
+    "aiosmtplib",
+    "alembic.autogenerate",
+    "alembic.command",
+    "argon2",
+    "email_validator",
+    "fakeredis",
+    "fastapi",
+    "jinja2",
+    "jwt",
+    "limits.aio",
+    "pgqueuer",
+    "pwdlib",
+    "pydantic_settings",
+    "redis.asyncio",
+    "rich.table",
+    "sqlalchemy.dialects.postgresql.asyncpg",
+    "sqlalchemy.ext.asyncio",
+    "structlog",
+    "typer",
+    "uvicorn.protocols.http.httptools_impl",
+    "uvloop",
+    "watchfiles",
+]
+
+# The garbage collector does not search them, here and in the copies. This saves a quarter of a second.
+gc.disable()
+for name in LIBRARIES:
+    with suppress(ImportError):
+        import_module(name)
+gc.freeze()
+gc.enable()
