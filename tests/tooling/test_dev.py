@@ -93,7 +93,7 @@ class TestDev:
             yield DATABASE_URL
             events.append("stop the database")
 
-        def serve(host: str, port: int) -> None:
+        def serve(host: str, port: int, _: object) -> None:
             events.append(f"serve {host}:{port} in {os.environ['APP_ENVIRONMENT']}")
             raise KeyboardInterrupt
 
@@ -163,4 +163,6 @@ def test_second_interrupt(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(KeyboardInterrupt):
         command._interrupt(signal.SIGINT, None)
 
+    assert command.interrupted.is_set()
+    command.interrupted.clear()
     assert handlers == {signal.SIGINT: signal.SIG_IGN, signal.SIGTERM: signal.SIG_IGN}

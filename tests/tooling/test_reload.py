@@ -71,7 +71,7 @@ def supervise(monkeypatch: pytest.MonkeyPatch, changes: Iterator[set[Change]]) -
     monkeypatch.setattr(reload, "watch", watch)
     start: Any = FakeApplication
     with pytest.raises(KeyboardInterrupt):
-        reload._supervise(start)
+        reload._supervise(start, lambda: False)
     return options
 
 
@@ -112,6 +112,18 @@ def test_new_application_fails(
     supervise(monkeypatch, changes())
 
     assert "The previous code keeps running until the next change." in capsys.readouterr().err
+
+
+def test_interrupt_in_a_finalizer(
+    monkeypatch: pytest.MonkeyPatch, started: list[FakeApplication]
+) -> None:
+    monkeypatch.setattr(reload, "watch", lambda *_, **__: iter([UNCHANGED]))
+    start: Any = FakeApplication
+
+    with pytest.raises(KeyboardInterrupt):
+        reload._supervise(start, lambda: True)
+
+    assert started[0].waited
 
 
 def test_change_during_start(
@@ -235,9 +247,9 @@ def test_bound_before_start(monkeypatch: pytest.MonkeyPatch) -> None:
         bound.append(listener.getsockname())
 
     monkeypatch.setattr(reload, "Application", application)
-    monkeypatch.setattr(reload, "_supervise", lambda start: start())
+    monkeypatch.setattr(reload, "_supervise", lambda start, _: start())
 
-    reload.serve("127.0.0.1", 0)
+    reload.serve("127.0.0.1", 0, lambda: False)
 
     [(host, port)] = bound
     assert host == "127.0.0.1"

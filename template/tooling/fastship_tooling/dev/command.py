@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Annotated, NoReturn
@@ -17,6 +18,7 @@ from fastship_tooling.project import HAS_DATABASE, HAS_REDIS, RUNNING, STATE
 from fastship_tooling.settings import load_settings
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+interrupted = threading.Event()
 
 
 def dev(
@@ -64,7 +66,7 @@ def dev(
             console.print(f"Home   {url}\nAPI    {url}/docs\nStop   Ctrl-C", style="green")
             from fastship_tooling.dev import reload
 
-            reload.serve(host, port)
+            reload.serve(host, port, interrupted.is_set)
         except KeyboardInterrupt:
             pass
     console.print("Stopped.")
@@ -98,4 +100,6 @@ def _interrupt(_signal: int, _frame: object) -> NoReturn:
     # uv forwards Ctrl-C, so it arrives twice. The second one must not interrupt the cleanup.
     for number in STOP_SIGNALS:
         signal.signal(number, signal.SIG_IGN)
+    # Python ignores the exception in a finalizer, which can run at any time.
+    interrupted.set()
     raise KeyboardInterrupt

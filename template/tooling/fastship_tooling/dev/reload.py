@@ -98,22 +98,23 @@ class Application:
             self.process.join()
 
 
-def serve(host: str, port: int) -> None:
+def serve(host: str, port: int, is_interrupted: Callable[[], bool]) -> None:
     """Serve until interrupted.
 
     Args:
         host: Address to listen on.
         port: Port to listen on.
+        is_interrupted: Whether to stop.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family) as listener:
         if sys.platform != "win32":  # the option has another meaning there
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, port))
-        _supervise(lambda: Application(listener))
+        _supervise(lambda: Application(listener), is_interrupted)
 
 
-def _supervise(start: Callable[[], Application]) -> None:
+def _supervise(start: Callable[[], Application], is_interrupted: Callable[[], bool]) -> None:
     serving: Application | None = None
     starting: Application | None = start()
     stopping: list[Application] = []
@@ -127,6 +128,8 @@ def _supervise(start: Callable[[], Application]) -> None:
             yield_on_timeout=True,
             raise_interrupt=True,
         ):
+            if is_interrupted():
+                raise KeyboardInterrupt
             stopping = [old for old in stopping if old.alive]
             if starting and starting.ready.is_set():
                 if serving:
