@@ -71,6 +71,52 @@ def test_new_and_remove(fresh: Project, variant: Variant) -> None:
     assert contents(fresh) == before
 
 
+DIFFICULT = [
+    "categories name:str parent:ref[categories]?:filter",
+    "mice name:str weight:decimal=1.5",
+    "traps mouse:ref[mice]",
+    "badges kind:enum[only]",
+    "units size:int:filter",
+]
+WITH_ACCOUNTS = ["memberships item:ref[items] user:ref[users] reviewer:ref[users]?"]
+
+
+@pytest.mark.parametrize("variant", [FULL, BARE], ids=str)
+def test_difficult_domains(fresh: Project, variant: Variant) -> None:
+    """Trees, irregular plurals, domains without values to change, and references to users."""
+    for domain in DIFFICULT + WITH_ACCOUNTS * variant.auth:
+        fresh.uv_run("acme-orders", "feature", "new", *domain.split())
+    fresh.uv_run("acme-orders", "openapi")
+    schema = (fresh.path / "openapi.json").read_text()
+    fresh.uv_run("acme-orders", "lint")
+    tests = fresh.uv_run("pytest", "-q", "tests")
+    for domain in ("traps", "mice", "categories"):
+        fresh.uv_run("acme-orders", "feature", "remove", domain, "--yes")
+
+    assert "failed" not in tests
+    assert '"operationId": "mice.create"' in schema
+    assert "Create a unit" in schema
+
+
+@full
+def test_deleted_account(fresh: Project) -> None:
+    """A record that another user references optionally stays, as another version."""
+    fresh.uv_run("acme-orders", "feature", "new", "tasks", "title:str", "reviewer:ref[users]?")
+    with dev(fresh) as app:
+        ada, eve = [app.signed_in(f"{n}@example.com", register=True) for n in ("ada", "eve")]
+        reviewer = eve.get("/api/v1/auth/me").json()["id"]
+        body = {"title": "Write", "reviewer_id": reviewer}
+        url = f"/api/v1/tasks/{ada.post('/api/v1/tasks', json=body).json()['id']}"
+        etag = ada.get(url).headers["etag"]
+        deleted = eve.request(
+            "DELETE", "/api/v1/auth/me", json={"current_password": "correct horse battery"}
+        )
+        left = ada.get(url, headers={"if-none-match": etag})
+
+    assert deleted.status_code == 204
+    assert (left.status_code, left.json()["reviewer_id"]) == (200, None)
+
+
 @full
 def test_references(fresh: Project) -> None:
     fresh.uv_run("acme-orders", "feature", "new", "invoices", "item:ref[items]", "note:str")

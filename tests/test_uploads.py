@@ -14,7 +14,7 @@ from tests.project import Project
 from tests.running import free_port, listens
 from tests.variants import BARE, FULL, MIXED, Variant
 
-PAGE = (ROOT / "template/docs/examples/uploads.md").read_text()
+PAGE = (ROOT / "template/docs/examples/uploads.md.jinja").read_text()
 ITEM = "items/370f3d98-7397-4ddb-8f31-0102f2a9a3dc"
 S3 = f"""
 import asyncio, obstore, os, sys, urllib.request

@@ -54,6 +54,18 @@ def test_outdated_client(folder: Path) -> None:
     assert "clients/python was updated." in updated.stdout
 
 
+def test_names_of_orders() -> None:
+    sort = {"name": "sort", "schema": {"enum": ["-created_at", "title"]}}
+    other = {"name": "status", "schema": {"enum": ["draft"]}}
+    schema = {"paths": {"/items": {"get": {"parameters": [sort, other]}, "post": {}}}}
+
+    named = client_generators.with_names_of_orders(schema)
+
+    parameters = named["paths"]["/items"]["get"]["parameters"]
+    assert parameters[0]["schema"]["x-enum-varnames"] == ["CREATED_AT_DESC", "TITLE"]
+    assert parameters[1] == other
+
+
 def test_outdated_schema(folder: Path) -> None:
     missing = runner.invoke(app, ["client", "generate", "--check"])
     (folder / "openapi.json").write_text("{}")
@@ -119,6 +131,7 @@ class TestCommands:
         suffix: str,
     ) -> None:
         (folder / "new").mkdir()
+        (folder / "openapi.json").write_text('{"paths": {}}')
         generate: Callable[[Path], None] = GENERATORS[language]
 
         generate(folder / "new")

@@ -69,6 +69,9 @@ def parse(*specifications: str) -> list[Field]:
         (["speed_max:bool:filter"], "Lists cannot be filtered by speed_max"),
         (["str:int"], "The name str is reserved"),
         (["paid:bool=yes"], "'yes' is not a valid default for paid of type bool"),
+        (["item:ref[items]:sort"], "Lists cannot be sorted by item_id: the order of IDs has no meaning"),
+        (["whole:ref[parcels]"], "Make it optional, since the first record cannot reference another one"),
+        (["parcels:many[parcels]"], "cannot contain parcels. Use ref[parcels]?"),
     ],
     ids=lambda value: " ".join(value)[:20] if isinstance(value, list) else "",
 )
@@ -103,6 +106,7 @@ def test_required(specification: str, optional: bool, required: bool) -> None:
         ("size:int=-3", -3),
         ("score:float=1.5", 1.5),
         ("price:decimal=19.90", Decimal("19.90")),
+        ("title:str= New ", "New"),
         ("paid:bool=false", False),
         ("paid:bool=true", True),
         ("size:int", NO_DEFAULT),
@@ -112,6 +116,13 @@ def test_default(specification: str, default: object) -> None:
     [field] = parse(specification)
 
     assert field.default == default
+
+
+def test_default_with_two_decimal_places() -> None:
+    [field] = parse("price:decimal=1.5")
+
+    # Otherwise the response to POST would differ from that to GET.
+    assert str(field.default) == "1.50"
 
 
 @pytest.mark.parametrize(
@@ -246,9 +257,9 @@ def test_reference(specification: str) -> None:
         ),
         (
             "price:decimal=0",
-            "price: Money = Field(Decimal(\"0\"), description='Price.', examples=['19.90'])",
+            "price: Money = Field(Decimal(\"0.00\"), description='Price.', examples=['19.90'])",
             "price: Money = omittable(description='Price.', examples=['24.50'])",
-            "price: Mapped[Decimal] = mapped_column(Numeric(12, 2), server_default='0')",
+            "price: Mapped[Decimal] = mapped_column(Numeric(12, 2), server_default='0.00')",
         ),
         (
             "paid:bool=false",
@@ -273,7 +284,7 @@ def test_reference(specification: str) -> None:
             "author_id: UUID | None = omittable(description='ID of the author.', "
             "examples=['0b8f4d52-3a4e-4f0a-9d0e-5f3f3a1c7b21'])",
             "author_id: Mapped[UUID | None] = mapped_column("
-            'ForeignKey("users.id", ondelete="CASCADE"), index=True)',
+            'ForeignKey("users.id", ondelete="SET NULL"), index=True)',
         ),
     ],
     ids=lambda value: value if ":" in value[:10] else "",

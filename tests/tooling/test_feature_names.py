@@ -19,7 +19,14 @@ def test_styles() -> None:
     assert names.sentence("order_lines") == "Order lines"
 
 
-@pytest.mark.parametrize(("noun", "article"), [("item", "an"), ("Order", "an"), ("product", "a")])
+@pytest.mark.parametrize(
+    ("noun", "article"),
+    [
+        *[("item", "an"), ("Order", "an"), ("product", "a"), ("unit", "a"), ("user_role", "a")],
+        *[("uninvoiced hour", "an"), ("hour", "an"), ("euro", "a"), ("one-time code", "a")],
+        *[("honor", "an"), ("house", "a"), ("utility", "a"), ("upload", "an")],
+    ],
+)
 def test_article(noun: str, article: str) -> None:
     assert names.article(noun) == article
 

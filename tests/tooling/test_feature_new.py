@@ -50,6 +50,7 @@ class TestChooseNames:
                 None,
                 "already uses the name date. Pass another singular, such as --singular date_e",
             ),
+            ("parameters", None, "the code of a domain already uses the name parameter"),
             ("fields", None, "the code of a domain already uses the name"),
             ("news", None, "Plural and singular must differ. Pass --singular NAME"),
             ("parcels", "parcels", "Plural and singular must differ."),
@@ -112,7 +113,7 @@ class TestNew:
 
         code = read_files(project)
         schemas = code["src/app/parcels/schemas.py"]
-        assert 'price: Money = Field(Decimal("0"), description="Price."' in schemas
+        assert 'price: Money = Field(Decimal("0.00"), description="Price."' in schemas
         assert 'note: Text | None = Field(None, description="Note."' in schemas
         assert 'item_id: UUID = Field(\n        description="ID of the item."' in schemas
         assert "title" not in schemas
@@ -285,7 +286,7 @@ class TestNewLike:
 
         code = read_files(project)
         schemas = code["src/app/parcels/schemas.py"]
-        assert 'price: Money = Field(Decimal("0"), description="Price."' in schemas
+        assert 'price: Money = Field(Decimal("0.00"), description="Price."' in schemas
         assert "title" not in schemas
         assert "price: " in code[f"src/app/parcels/{ROWS}"]
         assert "title" not in code[f"src/app/parcels/{ROWS}"]

@@ -21,13 +21,12 @@ class TestFindDomain:
     def test_unknown_domain(self, name: str) -> None:
         assert domains.find_domain(name) is None
 
-    @pytest.mark.parametrize("file", ["models.py", "store.py"])
-    def test_several_classes(self, project: Path, file: str) -> None:
-        code = "class Base: ...\nclass OrderLine(Base): ...\nclass OrderLineNote(Base): ...\n"
-        (project / "src/app/order_lines").mkdir()
-        (project / "src/app/order_lines" / file).write_text(code)
+    def test_domain_in_memory(self, project: Path) -> None:
+        code = "class Trap: ...\nclass Mouse: ...\nclass MouseStore: ...\n"
+        (project / "src/app/mice").mkdir()
+        (project / "src/app/mice/store.py").write_text(code)
 
-        assert domains.find_domain("order_lines") == Names("order_lines", "order_line")
+        assert domains.find_domain("mice") == Names("mice", "mouse")
 
     def test_domain_with_links(self, project: Path) -> None:
         code = (

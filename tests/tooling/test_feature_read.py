@@ -41,7 +41,7 @@ class TestArguments:
 
     def test_lists(self) -> None:
         fields = [
-            "total:decimal:filter,sort=0",
+            "total:decimal:filter,sort=0.00",
             "status:enum[a,b]:filter=a",
             "item:ref[items]:filter",
         ]

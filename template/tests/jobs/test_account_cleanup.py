@@ -1,7 +1,7 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.auth.constants import SECURITY_EVENT_DAYS, UNVERIFIED_ACCOUNT_DAYS
@@ -44,7 +44,7 @@ async def test_security_events(session: AsyncSession, settings: Settings, user: 
 
 
 async def test_unused_accounts(session: AsyncSession, settings: Settings) -> None:
-    for name in ("unused", "new", "verified", "superuser", "signed_in", "with_session"):
+    for name in ("unused", "new", "verified", "superuser", "signed_in", "with_session", "needed"):
         user = await create_user(session, email=f"{name}@example.com")
         changes: dict[str, object] = {
             "created_at": datetime.now(UTC) if name == "new" else OLD,
@@ -56,13 +56,16 @@ async def test_unused_accounts(session: AsyncSession, settings: Settings) -> Non
             session.add(event(user, Event.SIGNED_IN, created_at=datetime.now(UTC) - 400 * DAY))
         if name == "with_session":
             await create_session(session, user)
+        if name == "needed":
+            await session.execute(text("CREATE TABLE others (user_id uuid REFERENCES users)"))
+            await session.execute(text(f"INSERT INTO others VALUES ('{user.id}')"))
     await session.flush()
 
     await delete_expired_accounts(JobContext(session, settings, "1"))
 
     emails = await session.scalars(select(User.email))
     assert "unused@example.com" not in set(emails)
-    assert len((await session.scalars(select(User.id))).all()) == 5
+    assert len((await session.scalars(select(User.id))).all()) == 6
 
 
 def event(user: User, kind: Event, **columns: object) -> SecurityEvent:

@@ -9,6 +9,7 @@ import subprocess
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from app.cli.console import CLIError
 from fastship_tooling import openapi
@@ -67,7 +68,8 @@ def generate_python(target: Path) -> None:
     """
     from app.config import SLUG
 
-    settings = target.with_suffix(".json")
+    schema, settings = target.with_name("openapi.json"), target.with_suffix(".json")
+    schema.write_text(json.dumps(with_names_of_orders(json.loads(openapi.FILE.read_text(encoding="utf-8")))))
     names = {
         "project_name_override": f"{SLUG}-client",
         "package_name_override": f"{SLUG.replace('-', '_')}_client",
@@ -76,10 +78,28 @@ def generate_python(target: Path) -> None:
     run_generator(
         "python",
         *["uv", "tool", "run", "--with", FORMATTER, "--from", PYTHON_GENERATOR],
-        *["openapi-python-client", "generate", "--path", str(openapi.FILE), "--meta", "uv"],
+        *["openapi-python-client", "generate", "--path", str(schema), "--meta", "uv"],
         *["--output-path", str(target), "--config", str(settings)],
     )
     shutil.rmtree(target / ".ruff_cache", ignore_errors=True)
+
+
+def with_names_of_orders(schema: dict[str, Any]) -> dict[str, Any]:
+    """Name the values of `sort` parameters, as in `CREATED_AT_DESC` for `-created_at`.
+
+    The generator would number those that are not valid names.
+
+    Args:
+        schema: OpenAPI schema.
+    """
+    operations = [operation for path in schema["paths"].values() for operation in path.values()]
+    for operation in operations:
+        for parameter in operation.get("parameters", ()):
+            values = parameter["schema"].get("enum", ()) if parameter["name"] == "sort" else ()
+            names = [f"{v[1:]}_desc" if v.startswith("-") else v for v in values]
+            if names:
+                parameter["schema"]["x-enum-varnames"] = [name.upper() for name in names]
+    return schema
 
 
 def generate_typescript(target: Path) -> None:

@@ -32,7 +32,7 @@ class PreconditionFailed(Problem):
     status = HTTPStatus.PRECONDITION_FAILED
 
 
-def etag(updated_at: datetime, *lists: Iterable[UUID]) -> str:
+def etag(updated_at: datetime, *lists: Iterable[UUID | None]) -> str:
     """Return the entity tag of a version.
 
     Args:
@@ -64,7 +64,7 @@ class Conditions:
         self.if_none_match = if_none_match
         self.changes = request.method not in {"GET", "HEAD"}
 
-    def check(self, updated_at: datetime, *lists: Iterable[UUID]) -> None:
+    def check(self, updated_at: datetime, *lists: Iterable[UUID | None]) -> None:
         """Compare the conditions with the current version of a record.
 
         Args:
@@ -84,7 +84,7 @@ class Conditions:
         if not self.changes:
             self.set_etag(updated_at, *lists)
 
-    def set_etag(self, updated_at: datetime, *lists: Iterable[UUID]) -> None:
+    def set_etag(self, updated_at: datetime, *lists: Iterable[UUID | None]) -> None:
         """Add the ETag header to the response. The client may store it, but must check it each time.
 
         Args:

@@ -43,7 +43,7 @@ VALUES = re.compile(
 DATA_ERROR = "22"
 QUOTED = re.compile('".*"', re.DOTALL)
 # Columns that the server sets. The client cannot correct them.
-SERVER_COLUMNS = {"id", "owner_id", "user_id"}
+SERVER_COLUMNS = {"id", "owner_id", "sessions.user_id", "security_events.user_id"}
 
 
 def is_unavailable(error: BaseException) -> bool:
@@ -90,7 +90,7 @@ def _violation(cause: PostgresError) -> Exception | None:
     # Key (author_id)=(...) is not present in table "users". The wording depends on the locale.
     key = re.search(r"\(([^)]+)\)=\(", cause.detail or "")
     names = [name.strip('"') for name in key[1].split(", ")] if key else []
-    columns = [name for name in names if name not in SERVER_COLUMNS]
+    columns = [name for name in names if not {name, f"{cause.table_name}.{name}"} & SERVER_COLUMNS]
     if isinstance(cause, UniqueViolationError):
         return Conflict(
             errors=[field_error(name, "unique", "The value exists already.") for name in columns]

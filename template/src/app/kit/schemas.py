@@ -22,11 +22,12 @@ CENT = Decimal("0.01")
 NUMBER = re.compile(r"[+-]?\d+(\.\d*)?")
 # Many programs cannot store the NUL character.
 NO_NUL = r"^[^\x00]*$"
+ONE_LINE = r"^[^\x00\r\n]*$"
 
 Line = Annotated[
-    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=NO_NUL)
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=ONE_LINE)
 ]
-"""Text of 1 to 200 characters."""
+"""A line of 1 to 200 characters."""
 
 Text = Annotated[str, StringConstraints(max_length=10_000, pattern=NO_NUL)]
 """Text of up to 10,000 characters."""

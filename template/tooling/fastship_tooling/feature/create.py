@@ -10,7 +10,9 @@ from fastship_tooling import openapi
 from fastship_tooling.checks import run_module
 from fastship_tooling.errors import print_error
 from fastship_tooling.feature import like
+from fastship_tooling.feature.fields import Field
 from fastship_tooling.feature.files import all_or_nothing
+from fastship_tooling.feature.kinds import KINDS
 from fastship_tooling.feature.names import Names, camel
 from fastship_tooling.feature.parse import parse
 from fastship_tooling.feature.project import (
@@ -225,7 +227,9 @@ def choose_names(name: str, singular: str | None) -> Names:
 def identifiers() -> set[str]:
     """Return the variables, functions and classes in the code of every domain, except its own."""
     found = set()
-    for path, text in render(Names("placeholders", "placeholder"), []).items():
+    names = Names("placeholders", "placeholder")
+    fields = [Field("placeholder_size", KINDS["int"], names, filter=True, sort=True)]
+    for path, text in render(names, fields).items():
         if path.suffix == ".py":
             for node in ast.walk(ast.parse(text)):
                 match node:

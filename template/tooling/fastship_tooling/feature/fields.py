@@ -51,6 +51,17 @@ class Field:
         return self.kind is MANY
 
     @property
+    def is_recursive(self) -> bool:
+        """Whether the field references its own domain, as in a tree."""
+        return self.references == self.domain
+
+    @property
+    def target(self) -> Names | None:
+        """Domain whose records are created for the field in tests."""
+        users = self.references is not None and self.references.plural == "users"
+        return None if users or self.is_recursive else self.references
+
+    @property
     def enum(self) -> str:
         """Code of the enum."""
         members = "".join(f'\n    {member(value)} = "{value}"' for value in self.values)
@@ -154,9 +165,11 @@ class Field:
             type_ = self._nullable(self.kind.response)
             return f'{self.name}: Mapped[{type_}] = reference("{self.references.plural}")'
         if self.references:
-            # Deleting an account deletes everything that references it.
-            cascade = ', ondelete="CASCADE"' if self.references.plural == "users" else ""
-            arguments = [f'ForeignKey("{self.references.plural}.id"{cascade})', "index=True"]
+            action = ""
+            if self.references.plural == "users":
+                # An account can always be deleted, with all records that need it.
+                action = f', ondelete="{"SET NULL" if self.optional else "CASCADE"}"'
+            arguments = [f'ForeignKey("{self.references.plural}.id"{action})', "index=True"]
         if self.default is not NO_DEFAULT:
             arguments.append(f"server_default={self.kind.server_default(self.default)}")
         options = f" = mapped_column({', '.join(arguments)})" if arguments else ""
@@ -202,9 +215,11 @@ class Field:
         """Code of a value in tests."""
         if self.references is None:
             return self.kind.unique if self.unique else code(self.kind.examples[0])
-        if self.references.plural == "users":
+        if self.is_recursive:
+            return "None"
+        if self.target is None:
             return '(await client.get("/api/v1/auth/me")).json()["id"]'
-        created = f'(await create_{self.references.singular}(client))["id"]'
+        created = f'(await create_{self.target.singular}(client))["id"]'
         return f"[{created}]" if self.many else created
 
     def _nullable(self, annotation: str) -> str:

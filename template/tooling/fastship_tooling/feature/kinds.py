@@ -54,7 +54,7 @@ def _decimal_code(value: Decimal) -> str:
 LIMITS, TIMES = ("Minimum", "Maximum"), ("Earliest", "Latest")
 KINDS = {
     "str": Kind(
-        "Line", "str", "Text", ("First", "Second"), (" ", "x" * 201, "\x00", 1), str, unique="uuid4().hex"
+        "Line", "str", "Text", ("First", "Second"), (" ", "x" * 201, "a\nb", "\x00", 1), str, unique="uuid4().hex"
     ),
     "text": Kind(
         "Text", "str", "Text", ("First\nline", "Second\nline"), ("x" * 10_001, "\x00", 1), str

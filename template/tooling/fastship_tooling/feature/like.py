@@ -185,9 +185,13 @@ def changes(fields: list[Field]) -> dict[str, object]:
         field.name: "second"
         if field.unique and field.kind.response == "str"
         else field.kind.examples[1]
-        for field in fields
-        if not field.references or field.many
+        for field in changed(fields)
     }
+
+
+def changed(fields: list[Field]) -> list[Field]:
+    """Return the fields that the tests of updates change."""
+    return [field for field in fields if not field.references or field.many]
 
 
 def filters(fields: list[Field]) -> list[tuple[str, str, object]]:
@@ -200,8 +204,13 @@ def filters(fields: list[Field]) -> list[tuple[str, str, object]]:
             largest if field.unique and field.kind.bounds else field.kind.examples[1],
         )
         for field in fields
-        if field.filter and field.kind.examples[0] != field.kind.examples[1]
+        if field.filter and has_two_examples(field)
     ]
+
+
+def has_two_examples(field: Field) -> bool:
+    """Return whether records in tests can have different values of a field."""
+    return field.kind.examples[0] != field.kind.examples[1] and not field.is_recursive
 
 
 def invalid(fields: list[Field], *, checked: bool) -> list[tuple[str, object]]:
@@ -227,11 +236,11 @@ def body(fields: list[Field]) -> str:
 
 def referenced(fields: list[Field]) -> list[Names]:
     """Return the domains whose factories the tests need."""
-    targets = {f.references.plural: f.references for f in fields if f.references}
-    return [target for plural, target in sorted(targets.items()) if plural != "users"]
+    targets = {f.target.plural: f.target for f in fields if f.target}
+    return [target for _, target in sorted(targets.items())]
 
 
 def owned_references(fields: list[Field]) -> list[Field]:
     """Return one field for each referenced domain whose rows belong to users."""
-    owned = {f.references.plural: f for f in fields if f.references and not f.shared}
-    return [field for plural, field in sorted(owned.items()) if plural != "users"]
+    owned = {f.target.plural: f for f in fields if f.target and not f.shared}
+    return [field for _, field in sorted(owned.items())]

@@ -8,6 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 
+# Not as in: a unit, a user, a utility, a European, a one-time code.
+VOWEL_SOUND = r"(?!uni(?![mn])|us[aeu]|ut[ei]|eu|one\b|one[_ -])[aeiou]|hour|heir|honest|hono"
+
+
 @dataclass(frozen=True)
 class Names:
     """The names of a domain.
@@ -63,7 +67,7 @@ def sentence(snake: str) -> str:
 
 def article(noun: str) -> str:
     """Return the indefinite article of a noun."""
-    return "an" if noun[0].lower() in "aeiou" else "a"
+    return "an" if re.match(VOWEL_SOUND, noun, re.IGNORECASE) else "a"
 
 
 class Renaming:

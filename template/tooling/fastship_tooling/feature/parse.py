@@ -24,6 +24,7 @@ RESERVED = {
     "metadata": "SQLAlchemy uses it",
     "registry": "SQLAlchemy uses it",
     "changes": "the schemas have a method of this name",
+    "field": "the code of a domain in memory calls a function of this name",
     "reference": "the models call a function of this name",
     "mapped_column": "the models call a function of this name",
     "relationship": "the models call a function of this name",
@@ -151,15 +152,18 @@ def _unknown_type(name: str, text: str) -> FieldError:
 def _reference(
     name: str, type_: str, target_name: str, domain: Names, find_domain: FindDomain
 ) -> Field:
-    target = find_domain(target_name)
+    own = target_name == domain.plural
+    target = domain if own else find_domain(target_name)
     if target is None:
         raise FieldError(
             f"The field {name} references the domain {target_name}, which does not exist."
         )
-    shared = HAS_AUTH and is_shared(target)
+    shared = HAS_AUTH and not own and is_shared(target)
     if type_ == "ref":
         field_name = f"{name.removesuffix('_id')}_id"
         return Field(field_name, KINDS["uuid"], domain, references=target, shared=shared)
+    if own:
+        raise FieldError(f"The field {name} cannot contain {name}. Use ref[{name}]?, as in a tree.")
     if not HAS_DATABASE:
         raise FieldError(f"The field {name} needs a database, which this project does not have.")
     if target.plural == "users":
@@ -197,13 +201,12 @@ def _parse_default(name: str, type_: str, kind: Kind, default: str | None) -> An
     if kind.parse is None:
         raise FieldError(f"The field {name} of type {type_} cannot have a default.")
     try:
-        value = kind.parse(default)
-        request_type(kind).validate_python(value)
+        # As a request would store it: 1.5 becomes 1.50, and spaces around a line are removed.
+        return request_type(kind).validate_python(kind.parse(default))
     except (ValueError, InvalidOperation) as error:
         raise FieldError(
             f"{default!r} is not a valid default for {name} of type {type_}."
         ) from error
-    return value
 
 
 def _with_options(field: Field, type_: str, options: set[str]) -> Field:
@@ -221,6 +224,13 @@ def _with_options(field: Field, type_: str, options: set[str]) -> Field:
                 f"The field {name} cannot be unique. Fields of type str, int, uuid and ref[DOMAIN] without "
                 "a default can."
             )
+    if field.is_recursive and not field.optional:
+        raise FieldError(
+            f"The field {name} references its own domain. Make it optional, since the first record cannot "
+            f"reference another one: {name.removesuffix('_id')}:ref[{field.domain.plural}]?"
+        )
+    if "sort" in options and field.references:
+        raise FieldError(f"Lists cannot be sorted by {name}: the order of IDs has no meaning.")
     if "sort" in options and field.optional:
         raise FieldError(
             f"Lists cannot be sorted by {name}, which is optional. Give it a default instead, or remove sort."

@@ -28,12 +28,13 @@ def find_domain(name: str) -> Names | None:
         for node in ast.walk(ast.parse(models.read_text(encoding="utf-8"))):
             if isinstance(node, ast.ClassDef) and table_name(node) == name:
                 return Names(name, snake(node.name))
-    for file in ("models.py", "store.py"):
-        path = SOURCE / name / file
-        if path.exists():
-            for class_ in ast.parse(path.read_text(encoding="utf-8")).body:
-                if isinstance(class_, ast.ClassDef) and snake(class_.name)[:2] == name[:2]:
-                    return Names(name, snake(class_.name))
+    store = SOURCE / name / "store.py"
+    if store.exists():
+        body = ast.parse(store.read_text(encoding="utf-8")).body
+        classes = [node.name for node in body if isinstance(node, ast.ClassDef)]
+        for class_ in classes:
+            if f"{class_}Store" in classes:
+                return Names(name, snake(class_))
     return None
 
 

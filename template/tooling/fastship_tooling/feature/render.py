@@ -49,6 +49,15 @@ def render(
     owned = HAS_AUTH and not superuser
     elevated = superuser or any(needs_superuser(field) for field in fields)
     links = [field for field in fields if field.many]
+    # When one of these users or records is deleted, `updated_at` stays the same.
+    versions = [
+        f"{{0}}.{f.name}" if f.many else f"[{{0}}.{f.name}]"
+        for f in fields
+        if f.many or (f.optional and f.references and f.references.plural == "users")
+    ]
+    # `operation_id` in main.py derives these singulars from the plural.
+    plural = names.plural
+    regular = names.singular in {plural[:-1], plural[:-2], f"{plural[:-3]}y"}
     context: dict[str, Any] = {
         "plural": names.plural,
         "singular": names.singular,
@@ -78,7 +87,9 @@ def render(
         "datetime": "dt.datetime" if has_clashing_dates(fields) else "datetime",
         "enum_imports": like.enum_imports(fields),
         "links": links,
-        "linked": lambda name: "".join(f", {name}.{field.name}" for field in links),
+        "linked": lambda name: "".join(f", {version.format(name)}" for version in versions),
+        "operation": lambda verb: "" if regular else f', operation_id="{names.plural}.{verb}"',
+        "changeable": any(f.many or like.has_two_examples(f) for f in like.changed(fields)),
         "tables": ", ".join(
             f"{f.name}={f.references.plural.upper()}" for f in fields if f.references
         ),
@@ -177,7 +188,7 @@ def list_context(names: Names, fields: list[Field], *, owned: bool, public: bool
         "sorts": _strings(["-created_at", "created_at", *orders]) if sorts else "",
         "sort_types": ", ".join(f'"{field.name}": {field.kind.request}' for field in sorts),
         "lists": {
-            "UNIQUE: list[str]": [field.name for field in unique],
+            "UNIQUE: list[str]": [field.name for field in unique if not field.is_recursive],
             "OPTIONAL: list[str]": [field.name for field in fields if field.optional],
             "FILTERS: list[tuple[str, str, object]]": like.filters(fields),
             "SORTS: list[str]": orders,
