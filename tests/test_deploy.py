@@ -3,6 +3,7 @@
 import itertools
 import re
 import shutil
+import subprocess
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -23,6 +24,7 @@ from tests.test_running import ITEMS
 from tests.variants import FULL
 
 SLUG = "acme-orders"
+COLORS = ("blue", "green")
 ROLES = ("app", "migrations", "backup")
 SETTINGS = """
 DOMAIN=:80
@@ -165,7 +167,8 @@ def clean_up() -> None:
     name = f"{SLUG}-production"
     docker("compose", "--project-name", name, "down", "--volumes", "--remove-orphans", check=False)
     docker("volume", "rm", "--force", f"{SLUG}-secrets", check=False)
-    images = [f"{SLUG}:{tag}" for tag in ("blue", "green", "next")]
+    states = [f"{color}{state}" for color in COLORS for state in ("", "-live", "-previous")]
+    images = [f"{SLUG}:{tag}" for tag in (*states, "next")]
     docker("image", "rm", "--force", *images, check=False)
 
 
@@ -413,6 +416,11 @@ def never_be_ready(project: Path) -> None:
     )
 
 
+def block_the_worker(project: Path) -> None:
+    worker = project / "src/app/worker.py"
+    worker.write_text(worker.read_text() + "\nimport time\ntime.sleep(300)\n")
+
+
 @pytest.mark.parametrize(
     ("change", "message", "timeout"),
     [
@@ -420,18 +428,25 @@ def never_be_ready(project: Path) -> None:
         (drop_a_column, "fails.py: ban-drop-column", "60"),
         (crash, "RuntimeError: broken", "60"),
         (never_be_ready, '/health/ready: {"status":"unavailable"', "60"),
+        # The application is ready, so the proxy sends requests to it.
+        (block_the_worker, "It was not ready within 20 seconds.", "20"),
     ],
-    ids=["migration", "unsafe migration", "crash", "never ready"],
+    ids=["migration", "unsafe migration", "crash", "never ready", "worker"],
 )
 def test_failed_deployment(
     server: Server, change: Callable[[Path], None], message: str, timeout: str
 ) -> None:
     before = server.running()
     change(server.project.path)
+    # The previous version keeps its domain.
+    settings = server.project.path / "deploy/production.env"
+    previous = settings.read_text()
+    settings.write_text(previous.replace("DOMAIN=:80", "DOMAIN=http://other.example.com"))
     try:
         with server.under_load() as counts:
             output = server.deploy("--dirty", "--timeout", timeout, check=False)
     finally:
+        settings.write_text(previous)
         server.project.run("git", "checkout", "-q", ".")
         server.project.run("git", "clean", "-fdq")
 
@@ -441,6 +456,50 @@ def test_failed_deployment(
     assert set(counts) == {"201", "200"}
     assert server.running() == before
     assert "half" not in server.sql("\\dt")
+
+
+CRASH = """
+
+from pathlib import Path
+
+if Path("/run/secrets/CRASH").exists():
+    raise RuntimeError("broken")
+"""
+
+
+def test_rollback_of_a_version_that_crashes(server: Server) -> None:
+    [before] = server.running()
+    server.edit("src/app/main.py", lambda text: text + CRASH)
+    server.deploy()
+    [current] = server.running()
+    touch = ["sh", "-c", f"touch /to/{current}/CRASH"]
+    image = f"{SLUG}:{current}"
+    docker("run", "--rm", "--user", "0", "--volume", f"{SLUG}-secrets:/to", image, *touch)
+    server.compose("restart", current, f"{current}-worker")
+    crashing = ("ps", "--quiet", "--status", "restarting", current)
+    wait_until(lambda: bool(server.compose(*crashing)), "crash")
+
+    server.deploy("--rollback")
+
+    assert server.running() == server.running("-worker") == {before}
+    wait_until_served(server)
+    server.edit("src/app/main.py", lambda text: text.replace(CRASH, ""))
+    server.deploy()
+    assert server.running() == {current}
+
+
+def test_second_deployment(server: Server) -> None:
+    command = ["uv", "run", "--quiet", SLUG, "deploy"]
+    with subprocess.Popen(command, cwd=server.project.path, env=server.project.env) as first:
+        names = ("ps", "--format", "{{.Names}}")
+        wait_until(lambda: f"{SLUG}-deployment" in docker(*names).split(), "lock")
+        output = server.deploy(check=False)
+        rollback = server.deploy("--rollback", check=False)
+
+    assert first.returncode == 0
+    for refused in (output, rollback):
+        assert "Another deployment to this server is running." in refused
+    assert f"{SLUG}-deployment" not in docker(*names).split()
 
 
 def test_uncommitted_changes(server: Server) -> None:

@@ -7,8 +7,8 @@ from itertools import repeat
 
 from fastship_tooling.docker import Docker
 
-STARTED_AT = {"blue": "2026-11-24T08:30:00Z", "green": "2026-11-25T08:30:00Z"}
-STATES = {"up": "running", "start": "running", "stop": "exited", "kill": "exited"}
+COLORS = ("blue", "green")
+STATES = {"up": "running", "start": "running", "stop": "exited"}
 
 
 @dataclass(frozen=True)
@@ -19,6 +19,7 @@ class FakeDocker(Docker):
 
     Args:
         containers: State of the containers, by color: running or exited.
+        tags: Tags of the images.
         commands: The commands, in order.
         inputs: Standard input of the latest command, by its first word.
         outputs: Standard output of commands.
@@ -27,11 +28,25 @@ class FakeDocker(Docker):
     """
 
     containers: dict[str, str] = field(default_factory=dict)
+    tags: set[str] = field(default_factory=set)
     commands: list[tuple[str, ...]] = field(default_factory=list)
     inputs: dict[str, bytes] = field(default_factory=dict)
     outputs: dict[str, str] = field(default_factory=dict)
     warnings: dict[str, str] = field(default_factory=dict)
     failures: dict[str, Iterator[str]] = field(default_factory=dict)
+
+    def serve(self, color: str, previous: str | None = None) -> None:
+        """Set the state after successful deployments.
+
+        Args:
+            color: Color that is serving.
+            previous: Color of the version before, if any.
+        """
+        self.containers[color] = "running"
+        self.tags.add(f"{color}-live")
+        if previous:
+            self.containers[previous] = "exited"
+            self.tags.add(f"{previous}-previous")
 
     def fail(self, command: str, error: str, times: int = 1_000) -> None:
         """Fail the next runs of a command.
@@ -67,18 +82,21 @@ class FakeDocker(Docker):
 
     def _change(self, arguments: tuple[str, ...]) -> None:
         command, color = arguments[0], arguments[-1]
-        if command in STATES and color in STARTED_AT:
+        if command in STATES and color in COLORS:
             self.containers[color] = STATES[command]
+        elif command == "tag":
+            self.tags.add(color.rpartition(":")[2])
+        elif arguments[:2] == ("image", "rm"):
+            self.tags.remove(color.rpartition(":")[2])
         elif command == "rm":
             self.containers.pop(color, None)
 
     def _output(self, arguments: tuple[str, ...]) -> str:
         name = arguments[-1]
         if arguments[0] == "ps":
-            state = self.containers.get(name)
-            return f"id-of-{name}" if state and (state == "running" or "--all" in arguments) else ""
-        if "{{.State.StartedAt}}" in arguments:
-            return STARTED_AT[name.removeprefix("id-of-")]
+            return f"id-of-{name}" if name in self.containers else ""
+        if arguments[:2] == ("image", "ls"):
+            return "\n".join(self.tags)
         return "true 0" if "{{.State.Running}} {{.RestartCount}}" in arguments else ""
 
 

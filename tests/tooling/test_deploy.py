@@ -1,19 +1,22 @@
+import signal
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
-from fastship_tooling.deploy import image, preparation, server
-from fastship_tooling.docker import DockerError
+from fastship_tooling.deploy import image, lock, preparation, server
+from fastship_tooling.docker import Docker, DockerError
 from fastship_tooling.project import HAS_DATABASE
 from fastship_tooling.version import current_version
 from typer.testing import CliRunner
 
+from app.cli.console import CLIError
 from app.cli.main import app
 from app.config import SLUG
 from tests.tooling.fake_docker import FakeDocker
 
 runner = CliRunner()
 
-VERBS = {"up", "start", "stop", "kill", "rm"}
+VERBS = {"up", "start", "stop", "rm"}
 STOPPED_ENGINE = "Cannot connect to the Docker daemon."
 
 
@@ -24,7 +27,8 @@ def steps(docker: FakeDocker) -> list[str]:
 
 
 @pytest.fixture
-def target(docker: FakeDocker) -> server.Server:
+def target(docker: FakeDocker, monkeypatch: pytest.MonkeyPatch) -> server.Server:
+    monkeypatch.setattr(preparation, "copy_secrets", lambda *_: None)
     return server.Server(docker, docker, timeout=0.1)
 
 
@@ -32,7 +36,7 @@ class TestRollOut:
     def test_first_version(self, target: server.Server, docker: FakeDocker) -> None:
         assert target.roll_out("next", ["cache"]) == "blue"
 
-        assert ("up", "--detach", "--wait", "--no-deps", "cache", "proxy") in docker.commands
+        assert ("up", "--detach", "--wait", "--no-deps", "cache") in docker.commands
         assert steps(docker) == ["up blue"]
         assert ("tag", "next", f"{SLUG}:blue") in docker.commands
 
@@ -41,14 +45,14 @@ class TestRollOut:
             return
         target.roll_out("next", ["db", "backup"])
 
-        services = [command[-2:] for command in docker.commands if "--wait" in command]
+        services = [command[-1] for command in docker.commands if "--wait" in command]
         roles = [command for command in docker.commands if "psql" in command]
         # The backups need their role.
-        assert services == [("db", "proxy"), ("--no-deps", "backup")]
+        assert services == ["db", "backup", "proxy"]
         assert [command[command.index("--username") + 1] for command in roles] == ["postgres"]
 
     def test_next_version(self, target: server.Server, docker: FakeDocker) -> None:
-        docker.containers["blue"] = "running"
+        docker.serve("blue")
 
         assert target.roll_out("next", []) == "green"
 
@@ -60,39 +64,60 @@ class TestRollOut:
         self, target: server.Server, docker: FakeDocker, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(server, "HAS_DATABASE", True)
-        docker.containers["blue"] = "running"
+        docker.serve("blue")
 
         target.roll_out("next", [])
 
         changed = [command for command in docker.commands if command[0] in {"up", "stop"}]
-        assert changed[-2][-2:] == ("green-worker", "green")
+        assert changed[0][-2:] == ("green-worker", "green")
         assert changed[-1] == ("stop", "blue-worker", "blue")
 
     def test_interrupted_deployment(self, target: server.Server, docker: FakeDocker) -> None:
-        docker.containers.update({"green": "running", "blue": "running"})
-
-        assert target.live() == "blue"  # the older one
-
-    @pytest.mark.parametrize("command", ["ps", "inspect"])
-    def test_unknown_state(self, target: server.Server, docker: FakeDocker, command: str) -> None:
-        # A failed command must not count as "no version is running". Blue would be recreated.
+        docker.serve("green")
         docker.containers["blue"] = "running"
-        docker.fail(command, STOPPED_ENGINE)
 
-        with pytest.raises(DockerError, match=f"`docker {command}.*\n{STOPPED_ENGINE}"):
+        assert target.roll_out("next", []) == "blue"
+
+        assert steps(docker) == ["up blue", "stop green"]
+
+    def test_interrupted_switch(self, target: server.Server, docker: FakeDocker) -> None:
+        docker.serve("green")
+        docker.serve("blue")
+        docker.tags.add("green-previous")
+
+        assert target.roll_back() == "green"
+
+        assert steps(docker) == ["start green", "stop blue"]
+        assert target.live() == "green"
+
+    def test_states(self, target: server.Server, docker: FakeDocker) -> None:
+        for color, tags in [
+            ("blue", {"blue-live"}),
+            ("green", {"blue-previous", "green-live"}),
+            ("blue", {"blue-live", "green-previous"}),
+        ]:
+            assert target.roll_out("next", []) == color
+            assert {tag for tag in docker.tags if "-" in tag} == tags
+
+    def test_unknown_state(self, target: server.Server, docker: FakeDocker) -> None:
+        # A failed command must not count as "no version is running". Blue would be recreated.
+        docker.serve("blue")
+        docker.fail("image ls", STOPPED_ENGINE)
+
+        with pytest.raises(DockerError, match=f"`docker image ls.*\n{STOPPED_ENGINE}"):
             target.roll_out("next", [])
 
         assert steps(docker) == []
         assert docker.containers == {"blue": "running"}
 
     def test_lost_connection(self, target: server.Server, docker: FakeDocker) -> None:
-        docker.containers["blue"] = "running"
+        docker.serve("blue")
         docker.fail("ps --quiet --all", STOPPED_ENGINE)
 
         with pytest.raises(DockerError, match=STOPPED_ENGINE):
             target.roll_out("next", [])
 
-        assert steps(docker) == ["up green", "kill green", "rm green"]
+        assert steps(docker) == ["up green", "stop green", "rm green"]
         assert docker.containers == {"blue": "running"}
 
     def test_migration(
@@ -114,7 +139,7 @@ class TestRollOut:
         if not HAS_DATABASE:
             return
         monkeypatch.setattr(server, "HAS_DATABASE", True)
-        docker.containers["blue"] = "running"
+        docker.serve("blue")
         docker.fail("run", "column already exists")
 
         with pytest.raises(server.DeployError, match=r"The migration failed\.") as caught:
@@ -125,7 +150,7 @@ class TestRollOut:
         assert steps(docker) == []
 
     def test_not_ready(self, target: server.Server, docker: FakeDocker) -> None:
-        docker.containers["blue"] = "running"
+        docker.serve("blue")
         docker.fail("exec id-of-green", '{"status": "unavailable"}')
         docker.outputs["logs"] = "the end of the log"
 
@@ -135,7 +160,7 @@ class TestRollOut:
         assert '/health/ready: {"status": "unavailable"}' in str(caught.value)
         assert "the end of the log" in str(caught.value)
         assert "The previous version is still serving." in str(caught.value)
-        assert steps(docker) == ["up green", "kill green", "rm green"]
+        assert steps(docker) == ["up green", "stop green", "rm green"]
         assert target.live() == "blue"
 
     @pytest.mark.parametrize("state", ["true 1", "false 0"], ids=["restarted", "exited"])
@@ -148,7 +173,7 @@ class TestRollOut:
         assert docker.containers == {}
 
     def test_no_containers(self, target: server.Server, docker: FakeDocker) -> None:
-        docker.containers["blue"] = "running"
+        docker.serve("blue")
         docker.outputs["ps --quiet --all green"] = "\n"
 
         with pytest.raises(server.DeployError, match=r"It has no containers\. REPLICAS must be"):
@@ -166,10 +191,10 @@ class TestRollOut:
         with pytest.raises(KeyboardInterrupt):
             target.roll_out("next", [])
 
-        assert steps(docker) == ["up blue", "kill blue", "rm blue"]
+        assert steps(docker) == ["up blue", "stop blue", "rm blue"]
 
     def test_dry_run(self, capsys: pytest.CaptureFixture[str]) -> None:
-        docker = FakeDocker(dry_run=True, containers={"blue": "running"})
+        docker = FakeDocker(dry_run=True, containers={"blue": "running"}, tags={"blue-live"})
 
         server.Server(docker, docker, timeout=0.1).roll_out("next", [])
 
@@ -200,10 +225,12 @@ class TestProxy:
     def test_invalid_configuration(self, target: server.Server, docker: FakeDocker) -> None:
         docker.fail(self.COMMAND, "unknown directive", times=1)
 
+        docker.serve("blue")
         with pytest.raises(DockerError, match="unknown directive"):
             target.roll_out("next", [])
 
-        assert steps(docker) == []
+        assert steps(docker) == ["up green", "stop green", "rm green"]
+        assert target.live() == "blue"
 
     def test_never_listening(
         self, target: server.Server, docker: FakeDocker, monkeypatch: pytest.MonkeyPatch
@@ -214,27 +241,36 @@ class TestProxy:
         with pytest.raises(DockerError, match="connection refused"):
             target.roll_out("next", [])
 
-        assert steps(docker) == []
+        assert steps(docker) == ["up blue", "stop blue", "rm blue"]
 
 
 class TestRollBack:
     def test_success(self, target: server.Server, docker: FakeDocker) -> None:
-        docker.containers.update({"green": "running", "blue": "exited"})
+        docker.serve("green", previous="blue")
 
         assert target.roll_back() == "blue"
 
         assert steps(docker) == ["start blue", "stop green"]
 
     def test_no_previous_version(self, target: server.Server, docker: FakeDocker) -> None:
-        docker.containers["green"] = "running"
+        docker.serve("green")
 
         with pytest.raises(server.DeployError, match="There is no previous version"):
             target.roll_back()
 
         assert steps(docker) == []
 
+    def test_version_that_was_never_accepted(
+        self, target: server.Server, docker: FakeDocker
+    ) -> None:
+        docker.serve("green")
+        docker.containers["blue"] = "exited"
+
+        with pytest.raises(server.DeployError, match="There is no previous version"):
+            target.roll_back()
+
     def test_not_ready(self, target: server.Server, docker: FakeDocker) -> None:
-        docker.containers.update({"green": "running", "blue": "exited"})
+        docker.serve("green", previous="blue")
         docker.fail("exec", "no response")
 
         with pytest.raises(server.DeployError, match="still serving"):
@@ -244,13 +280,38 @@ class TestRollBack:
         assert target.live() == "green"
 
     def test_unknown_state(self, target: server.Server, docker: FakeDocker) -> None:
-        docker.containers.update({"green": "running", "blue": "exited"})
-        docker.fail("ps", STOPPED_ENGINE)
+        docker.serve("green", previous="blue")
+        docker.fail("image", STOPPED_ENGINE)
 
         with pytest.raises(DockerError, match=STOPPED_ENGINE):
             target.roll_back()
 
         assert docker.containers == {"green": "running", "blue": "exited"}
+
+
+class TestLock:
+    def engine(self, monkeypatch: pytest.MonkeyPatch, script: str) -> Docker:
+        monkeypatch.setattr(Docker, "command", lambda *_: ["sh", "-c", script])
+        return Docker()
+
+    def test_success(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+        with lock.lock(self.engine(monkeypatch, f"cat; touch {tmp_path}/released")):
+            assert not (tmp_path / "released").exists()
+
+        assert (tmp_path / "released").exists()
+
+    @pytest.mark.parametrize(
+        ("error", "message"),
+        [
+            ("The container name is already in use", "Another deployment to this server is running"),
+            ("no space left on device", "The lock of the deployment failed: no space left"),
+        ],
+    )
+    def test_failure(self, monkeypatch: pytest.MonkeyPatch, error: str, message: str) -> None:
+        engine = self.engine(monkeypatch, f"echo {error} >&2; exit 125")
+
+        with pytest.raises(CLIError, match=message), lock.lock(engine):
+            pytest.fail("not locked")
 
 
 class TestImage:
@@ -293,6 +354,8 @@ class TestCommand:
         monkeypatch.setattr(preparation, "production", lambda **_: docker)
         monkeypatch.setattr(preparation, "prepare", lambda *_, **__: (docker, []))
         monkeypatch.setattr(preparation, "copy_secrets", lambda *_: None)
+        monkeypatch.setattr(lock, "lock", lambda _: nullcontext())
+        monkeypatch.setattr(signal, "signal", lambda *_: None)
         monkeypatch.setattr(preparation, "backing_services", lambda: ["cache"])
 
     def test_success(self, docker: FakeDocker) -> None:
@@ -304,8 +367,8 @@ class TestCommand:
         assert docker.commands[-1][:2] == ("image", "prune")
 
     def test_unknown_state(self, docker: FakeDocker) -> None:
-        docker.containers["blue"] = "running"
-        docker.fail("ps", STOPPED_ENGINE)
+        docker.serve("blue")
+        docker.fail("image ls", STOPPED_ENGINE)
 
         result = runner.invoke(app, ["deploy"])
 
@@ -314,7 +377,7 @@ class TestCommand:
         assert steps(docker) == []
 
     def test_rollback(self, docker: FakeDocker) -> None:
-        docker.containers.update({"green": "running", "blue": "exited"})
+        docker.serve("green", previous="blue")
 
         result = runner.invoke(app, ["deploy", "--rollback"])
 

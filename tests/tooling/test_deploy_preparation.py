@@ -207,7 +207,7 @@ class TestCopySecrets:
         (folder / SECRETS / "SOME_KEY").write_text("something\n")
 
     def copied(self, docker: FakeDocker, services: list[str]) -> dict[str, str]:
-        preparation.copy_secrets(docker, "image", services)
+        preparation.copy_secrets(docker, "image", services, "blue")
         with tarfile.open(fileobj=io.BytesIO(docker.inputs["run"])) as tar:
             files = {entry.name: tar.extractfile(entry) for entry in tar}
             return {name: file.read().decode() for name, file in files.items() if file}
@@ -216,9 +216,9 @@ class TestCopySecrets:
         copied = self.copied(docker, ["db", "backup", "redis"])
 
         assert copied == {
-            "app/DATABASE_URL": "postgresql://app:app%2F1@db:5432/app",
-            "app/REDIS_URL": "redis://:redis%2F1@redis:6379/0",
-            "app/SOME_KEY": "something",
+            "blue/DATABASE_URL": "postgresql://app:app%2F1@db:5432/app",
+            "blue/REDIS_URL": "redis://:redis%2F1@redis:6379/0",
+            "blue/SOME_KEY": "something",
             "migrations/DATABASE_URL": "postgresql://migrations:migrations%2F1@db:5432/app",
             "migrations/REDIS_URL": "redis://:redis%2F1@redis:6379/0",
             "migrations/SOME_KEY": "something",
@@ -231,10 +231,10 @@ class TestCopySecrets:
         (folder / SECRETS / ".DS_Store").write_bytes(b"\xff")
         copied = self.copied(docker, [])
 
-        assert copied["app/DATABASE_URL"] == "postgresql://user@external/shop"
+        assert copied["blue/DATABASE_URL"] == "postgresql://user@external/shop"
         assert copied["migrations/DATABASE_URL"] == "postgresql://user@external/shop"
-        assert "app/.DS_Store" not in copied
-        assert not {"backup/PASSWORD", "redis/PASSWORD", "app/REDIS_URL"} & set(copied)
+        assert "blue/.DS_Store" not in copied
+        assert not {"backup/PASSWORD", "redis/PASSWORD", "blue/REDIS_URL"} & set(copied)
 
     def test_external_role_of_the_migrations(self, folder: Path, docker: FakeDocker) -> None:
         (folder / SECRETS / "DATABASE_URL").write_text("postgresql://user@external/shop")
@@ -244,7 +244,7 @@ class TestCopySecrets:
         )
         copied = self.copied(docker, [])
 
-        assert copied["app/DATABASE_URL"] == "postgresql://user@external/shop"
+        assert copied["blue/DATABASE_URL"] == "postgresql://user@external/shop"
         assert copied["migrations/DATABASE_URL"] == "postgresql://admin@external/shop"
 
     def test_folders_exist_without_secrets(self, folder: Path, docker: FakeDocker) -> None:
@@ -253,7 +253,7 @@ class TestCopySecrets:
         self.copied(docker, [])
 
         with tarfile.open(fileobj=io.BytesIO(docker.inputs["run"])) as tar:
-            assert tar.getnames() == ["app", "migrations"]
+            assert tar.getnames() == ["blue", "migrations"]
 
 
 @pytest.mark.skipif(not HAS_DATABASE, reason="without a database")

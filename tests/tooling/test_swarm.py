@@ -19,7 +19,8 @@ def secrets(folder: Path) -> Path:
     secrets = folder / "deploy/secrets"
     secrets.mkdir(parents=True)
     (secrets / "SOME_KEY").write_text("something")
-    (folder / "deploy/production.env").write_text("REPLICAS=3\n")
+    settings = 'REPLICAS=3\nDOMAIN=api.example.com\nLOG_LEVEL="WARNING"\nAPP_NAME=$5\n'
+    (folder / "deploy/production.env").write_text(settings)
     return secrets
 
 
@@ -40,6 +41,7 @@ def manager(
         return docker
 
     monkeypatch.setattr(swarm, "Docker", stack)
+    monkeypatch.setattr(swarm, "copy_secrets", lambda *_: None)
     return docker
 
 
@@ -78,12 +80,16 @@ def test_registry(
     assert tag == ("tag", "next", name)
     assert push[-1] == name
     assert migrate[-4:] == (name, SLUG, "db", "upgrade")
+    assert ("--env", "APP_TRUSTED_HOSTS") in pairwise(migrate)
     assert stack[:2] == ("stack", "deploy")
     files = [Path(path) for option, path in pairwise(stack) if option == "-c"]
     services = {name for file in files for name in yaml.safe_load(file.read_text())["services"]}
     assert services == {"app", "worker"} if HAS_DATABASE else {"app"}
     assert variables["IMAGE"] == name
     assert variables["REPLICAS"] == "3"
+    assert variables["APP_TRUSTED_HOSTS"] == "api.example.com"
+    environment = json.loads(files[-1].read_text())["services"]["app"]["environment"]
+    assert (environment["LOG_LEVEL"], environment["APP_NAME"]) == ("WARNING", "$$5")
 
 
 def test_single_node(manager: FakeDocker, variables: dict[str, str]) -> None:
@@ -137,10 +143,10 @@ def test_rollback_to_a_version_without_worker(manager: FakeDocker) -> None:
 
 
 def test_changed_secret(secrets: Path) -> None:
-    before = json.loads(Path(swarm._secrets_file()).read_text())
+    before = json.loads(Path(swarm._stack_file({})).read_text())
     (secrets / "SOME_KEY").write_text("something else")
     (secrets / "migrations").mkdir()  # not for the application
-    after = json.loads(Path(swarm._secrets_file()).read_text())
+    after = json.loads(Path(swarm._stack_file({})).read_text())
 
     assert before["services"]["app"]["secrets"] == ["SOME_KEY"]
     assert {str(service["secrets"]) for service in after["services"].values()} == {"['SOME_KEY']"}

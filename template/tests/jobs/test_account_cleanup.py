@@ -57,8 +57,8 @@ async def test_unused_accounts(session: AsyncSession, settings: Settings) -> Non
         if name == "with_session":
             await create_session(session, user)
         if name == "needed":
-            await session.execute(text("CREATE TABLE others (user_id uuid REFERENCES users)"))
-            await session.execute(text(f"INSERT INTO others VALUES ('{user.id}')"))
+            await session.execute(text("CREATE TABLE uses (user_id uuid REFERENCES users)"))
+            await session.execute(text("INSERT INTO uses SELECT id FROM users WHERE email ~ 'need'"))
     await session.flush()
 
     await delete_expired_accounts(JobContext(session, settings, "1"))

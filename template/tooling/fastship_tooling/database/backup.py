@@ -15,6 +15,7 @@ from app.cli.console import CLIError, console
 from app.cli.db import database_url, without_credentials
 from fastship_tooling.confirmation import confirm
 from fastship_tooling.progress import step
+from fastship_tooling.project import command_line
 
 FOLDER = Path("backups")
 FORMAT = "custom"  # compressed, and verified before the restore
@@ -154,6 +155,11 @@ def restore(
         confirm(f"Replace all data of {database.name}?", yes=yes)
         load(file, database)
     console.print(f"Restored {file}.", markup=False)
+    if production:
+        console.print(
+            f"If the backup is older than the latest migration, apply it: {command_line('deploy')}",
+            soft_wrap=True,
+        )
 
 
 def load(file: Path, database: Tools) -> None:

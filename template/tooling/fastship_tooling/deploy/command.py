@@ -1,6 +1,7 @@
 """The command `deploy`."""
 
 import os
+import signal
 from contextlib import nullcontext
 from typing import Annotated
 
@@ -51,10 +52,13 @@ def deploy(
     """
     from fastship_tooling.deploy import image, preparation, server
     from fastship_tooling.deploy import swarm as cluster
+    from fastship_tooling.deploy.lock import lock
     from fastship_tooling.docker import Docker, require_engine
 
     if registry and not swarm:
         fail("--registry requires --swarm. A single server builds the image itself.")
+    # CI sends SIGTERM. Clean up as for Ctrl-C.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     if host:
         os.environ["DOCKER_HOST"] = host
     engine = Docker(dry_run=dry_run)
@@ -64,7 +68,8 @@ def deploy(
         if swarm:
             cluster.roll_back(engine)
         else:
-            server.Server(engine, preparation.production(dry_run=dry_run), timeout).roll_back()
+            with lock(engine):
+                server.Server(engine, preparation.production(dry_run=dry_run), timeout).roll_back()
         console.print("The previous version is serving again.", style="green")
         return
     services = [] if swarm else preparation.backing_services()
@@ -77,14 +82,12 @@ def deploy(
         rehearsal.rehearse(preparation.production())
         return
     containers, issues = preparation.prepare(services, dirty=dirty, dry_run=dry_run)
-    built = image.build(engine)
-    with step("Copying the secrets"):
-        preparation.copy_secrets(engine, built, services)
     if swarm:
-        cluster.roll_out(engine, built, registry)
+        cluster.roll_out(engine, image.build(engine), registry)
     else:
-        server.Server(engine, containers, timeout).roll_out(built, services)
-        image.remove_unused(engine)
+        with lock(engine):
+            server.Server(engine, containers, timeout).roll_out(image.build(engine), services)
+            image.remove_unused(engine)
     message = "Dry run: nothing was changed." if dry_run else "The new version is serving."
     console.print(message, style="green")
     preparation.require_ready(issues)

@@ -3,11 +3,13 @@
 import io
 import json
 import os
+import re
 import secrets
 import shutil
 import subprocess
 import tarfile
 from collections.abc import Iterator
+from hashlib import sha256
 from pathlib import Path
 from urllib.parse import quote
 
@@ -25,8 +27,19 @@ ENV_FILE = Path("deploy/production.env")
 EXAMPLE = Path("deploy/production.env.example")
 SECRETS = Path("deploy/secrets")
 VOLUME = f"{SLUG}-secrets"
-# The folders are mounted, and must stay.
-REPLACE_SECRETS = "find /to -mindepth 2 -type f -delete && tar -x -C /to"
+# Running containers see the folders, so their content is replaced, when the archive has arrived completely.
+REPLACE_SECRETS = """set -e
+rm -rf /to/.new
+mkdir /to/.new
+tar -x -C /to/.new
+cd /to/.new
+for folder in *; do
+  mkdir -p "/to/$folder"
+  find "/to/$folder" -type f -delete
+  cp -a "$folder/." "/to/$folder"
+done
+rm -rf /to/.new
+"""
 MIN_ENGINE = 26
 """Version of the Docker engine that can mount a folder of a volume."""
 PASSWORDS = SECRETS / "passwords"
@@ -52,7 +65,11 @@ def production(*, dry_run: bool = False) -> Docker:
     """
     env_file = ENV_FILE if ENV_FILE.exists() else EXAMPLE  # `deploy` copies it
     files = ("--project-directory", ".", "--env-file", str(env_file), "--file", COMPOSE_FILE)
-    return Docker(("compose", *files), {"ENV_FILE": str(env_file)}, dry_run)
+    # A changed password recreates the container of Redis, which reads it once.
+    password = _read(PASSWORDS).get("redis", "")
+    digest = sha256(password.encode()).hexdigest()[:12]
+    variables = {"ENV_FILE": str(env_file), "REDIS_PASSWORD_HASH": digest}
+    return Docker(("compose", *files), variables, dry_run)
 
 
 def prepare(services: list[str], *, dirty: bool, dry_run: bool) -> tuple[Docker, list[str]]:
@@ -172,8 +189,11 @@ def settings_issues(containers: Docker, services: list[str]) -> Iterator[str]:
     except DockerError as error:
         yield f"{COMPOSE_FILE} is invalid. {error}\nIt requires Docker Compose 2.27 or newer."
         return
-    if not dotenv_values(ENV_FILE).get("DOMAIN"):
+    domain = dotenv_values(ENV_FILE).get("DOMAIN")
+    if not domain:
         yield f"DOMAIN: is not set. Set it to the host name of the API. ({ENV_FILE})"
+    elif re.search(r",(?! )", domain):
+        yield f"DOMAIN: write a space after each comma. ({ENV_FILE})"
     environment = config["services"]["blue"]["environment"]
     environ = {name: str(value) for name, value in environment.items() if value}
     try:
@@ -220,15 +240,16 @@ def app_secrets(services: list[str], role: str = "app") -> dict[str, str]:
     return found
 
 
-def copy_secrets(engine: Docker, image: str, services: list[str]) -> None:
+def copy_secrets(engine: Docker, image: str, services: list[str], app: str) -> None:
     """Copy the secrets to a volume on the server, with a folder for each service.
 
     Args:
         engine: Docker engine of the server.
         image: Any image that contains tar.
         services: Services to run next to the application.
+        app: Folder of the application: the color of the new version. The other one keeps its secrets.
     """
-    folders = {role: app_secrets(services, role) for role in ("app", "migrations")}
+    folders = {app: app_secrets(services), "migrations": app_secrets(services, "migrations")}
     for name, password in _read(PASSWORDS).items():
         if name in services:
             folders[name] = {"PASSWORD": password}

@@ -1,6 +1,9 @@
 """One server: two versions of the application, blue and green, behind a proxy."""
 
+import signal
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from app.cli.console import CLIError
@@ -50,13 +53,34 @@ def migrate(docker: Docker, *once: str) -> None:
         raise DeployError(f"The migration failed. {error}\n{STILL_SERVING}") from error
 
 
+@contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Ignore Ctrl-C, which can arrive twice: from the terminal and from uv."""
+    handlers = {
+        number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+
+
 def members(color: str) -> tuple[str, ...]:
     """Return the services of a color: the application and, with a database, the worker of its jobs."""
     return (f"{color}-worker", color) if HAS_DATABASE else (color,)
 
 
+def other(color: str | None) -> str:
+    """Return the color of the next version."""
+    return "green" if color == "blue" else "blue"
+
+
 class Server:
     """The deployment on one server.
+
+    Tags of the images store the state, since the containers of a version may crash: `blue-live` is on the
+    server while blue is serving, and `green-previous` while green can replace it again.
 
     Args:
         engine: Docker engine of the server.
@@ -69,19 +93,21 @@ class Server:
         self.compose = compose
         self.timeout = timeout
 
-    def containers(self, *services: str, running: bool = False) -> list[str]:
+    def containers(self, *services: str) -> list[str]:
         """Return the IDs of the containers of services."""
-        states = ["--status", "running"] if running else ["--all"]
-        return self.compose.output("ps", "--quiet", *states, *services).split()
+        return self.compose.output("ps", "--quiet", "--all", *services).split()
+
+    def tags(self) -> set[str]:
+        """Return the tags of the images."""
+        return set(self.engine.output("image", "ls", "--format", "{{.Tag}}", SLUG).split())
 
     def live(self) -> str | None:
-        """Return the color that is serving. If both run, a deployment was interrupted: the older one."""
-        started = {
-            color: self.engine.output("inspect", "--format", "{{.State.StartedAt}}", *found)
-            for color in COLORS
-            if (found := self.containers(color, running=True))
-        }
-        return min(started, key=lambda color: started[color], default=None)
+        """Return the color that is serving, if any."""
+        tags = self.tags()
+        live = [color for color in COLORS if f"{color}-live" in tags]
+        # An interrupted switch leaves both.
+        current = [color for color in live if f"{color}-previous" not in tags]
+        return next(iter([*current, *live]), None)
 
     def roll_out(self, image: str, services: list[str]) -> str:
         """Replace the version that is serving by a new one.
@@ -98,24 +124,31 @@ class Server:
             DockerError: A step failed. The previous version is still serving.
         """
         live = self.live()
-        color = "green" if live == "blue" else "blue"
-        with step("Starting services"):
-            start = ("up", "--detach", "--wait", "--no-deps")
-            self.compose.run(*start, *(name for name in services if name != "backup"), "proxy")
-            self._configure_proxy()
-            if "db" in services:
-                self._set_up_roles()
-                self.compose.run(*start, "backup")
+        color = other(live)
+        start = ("up", "--detach", "--wait", "--no-deps")
+        with step("Copying the secrets"):
+            preparation.copy_secrets(self.engine, image, services, color)
+        if first := [name for name in services if name != "backup"]:
+            with step("Starting services"):
+                self.compose.run(*start, *first)
+                if "db" in services:
+                    self._set_up_roles()
         migrate(self.compose, *MIGRATIONS)
+        if "backup" in services:  # the first backup has the tables
+            self.compose.run(*start, "backup")
         try:
             with step(f"Starting the new version ({color})"):
+                self._untag(color)
                 self.engine.run("tag", image, f"{SLUG}:{color}")
                 self.compose.run("up", "--detach", "--no-deps", "--force-recreate", *members(color))
                 self.wait_until_ready(color)
+                # Until here, the previous version keeps its domain.
+                self.compose.run(*start, "proxy")
+                self._configure_proxy()
         except BaseException:
             self._discard(color)
             raise
-        self._stop_previous(live)
+        self._switch(color)
         return color
 
     def roll_back(self) -> str:
@@ -127,18 +160,18 @@ class Server:
         Raises:
             DeployError: There is no previous version, or it does not become ready.
         """
-        live = self.live()
-        color = "green" if live == "blue" else "blue"
-        if not self.containers(color):
+        color = other(self.live())
+        if f"{color}-previous" not in self.tags() or not self.containers(color):
             raise DeployError("There is no previous version on this server. Deploy one instead.")
         try:
             with step(f"Starting the previous version ({color})"):
                 self.compose.run("start", *members(color))
                 self.wait_until_ready(color)
         except BaseException:
-            self.compose.run("stop", *members(color))
+            with uninterrupted():
+                self.compose.run("stop", *members(color))
             raise
-        self._stop_previous(live)
+        self._switch(color)
         return color
 
     def wait_until_ready(self, color: str) -> None:
@@ -182,18 +215,33 @@ class Server:
         )
 
     def _discard(self, color: str) -> None:
-        """Remove the containers of a version that has never served."""
-        for command in (["kill", *members(color)], ["rm", "--force", *members(color)]):
-            self.compose.try_run(*command)
+        """Remove a version that was not accepted. It may serve already, so it finishes its requests."""
+        with uninterrupted():
+            for command in (["stop", *members(color)], ["rm", "--force", *members(color)]):
+                self.compose.try_run(*command)
 
-    def _stop_previous(self, live: str | None) -> None:
-        """Stop the previous version. It reports "not ready" first, and finishes its requests and jobs."""
-        if live is None:
+    def _untag(self, color: str) -> None:
+        for state in ("live", "previous"):
+            if f"{color}-{state}" in self.tags():
+                self.engine.run("image", "rm", "--no-prune", f"{SLUG}:{color}-{state}")
+
+    def _switch(self, color: str) -> None:
+        """Accept a version, and stop the other one. It reports "not ready" first, and finishes its work."""
+        previous = other(color)
+        serves = previous == self.live()
+        with uninterrupted():
+            if serves:
+                self.engine.run("tag", f"{SLUG}:{previous}", f"{SLUG}:{previous}-previous")
+            self._untag(color)
+            self.engine.run("tag", f"{SLUG}:{color}", f"{SLUG}:{color}-live")
+            if serves:
+                self.engine.run("image", "rm", "--no-prune", f"{SLUG}:{previous}-live")
+        if not self.containers(previous):
             return
-        with step(f"Stopping the old version ({live})"):
+        with step(f"Stopping the old version ({previous})"):
             if not self.engine.dry_run:
                 time.sleep(NOTICE_SECONDS)
-            self.compose.run("stop", *members(live))
+            self.compose.run("stop", *members(previous))
 
     def _set_up_roles(self) -> None:
         """Create the roles of the database. The superuser can only connect inside the container."""

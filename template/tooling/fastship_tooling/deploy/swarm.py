@@ -7,7 +7,7 @@ from pathlib import Path
 from dotenv import dotenv_values
 
 from app.config import SLUG
-from fastship_tooling.deploy.preparation import ENV_FILE, SECRETS, VOLUME
+from fastship_tooling.deploy.preparation import ENV_FILE, SECRETS, VOLUME, copy_secrets
 from fastship_tooling.deploy.server import DeployError, migrate
 from fastship_tooling.docker import LAST_LINES, Docker
 from fastship_tooling.progress import step
@@ -39,15 +39,19 @@ def roll_out(engine: Docker, built: str, registry: str | None) -> None:
         engine.run("tag", built, image)
         if registry:
             engine.run("push", "--quiet", image)
+    settings = _settings()
+    stack = Docker((), settings | {"IMAGE": image}, engine.dry_run)
+    if HAS_DATABASE:
+        with step("Copying the secrets"):
+            copy_secrets(engine, built, [], "app")
     mount = f"type=volume,src={VOLUME},dst=/run/secrets,volume-subpath=migrations,readonly"
-    once = ["run", "--rm", "--env-file", str(ENV_FILE), "--mount", mount, image]
-    migrate(engine, *once)
-    variables = {**_settings(), "IMAGE": image, "ENV_FILE": str(ENV_FILE.resolve())}
-    stack = Docker((), variables, engine.dry_run)
+    # Without values: docker takes them from its environment.
+    names = [part for name in settings for part in ("--env", name)]
+    migrate(stack, "run", "--rm", *names, "--mount", mount, image)
     with step("Updating the swarm"):
         stack.run(
             *["stack", "deploy", "--detach=false", "--with-registry-auth"],
-            *(part for file in (*STACK_FILES, _secrets_file()) for part in ("-c", str(file))),
+            *(part for file in (*STACK_FILES, _stack_file(settings)) for part in ("-c", str(file))),
             SLUG,
         )
     if engine.dry_run:
@@ -115,18 +119,25 @@ def _settings() -> dict[str, str]:
     return settings | {"APP_TRUSTED_HOSTS": hosts}
 
 
-def _secrets_file() -> str:
-    """Write a compose file that defines the secrets.
+def _stack_file(settings: dict[str, str]) -> str:
+    """Write a compose file with the settings and the secrets.
 
-    Swarm secrets are immutable, so the name of each contains a hash of its content.
+    Swarm secrets are immutable, so the name of each contains a hash of its content. In an `env_file`, the
+    swarm would not remove quotes.
+
+    Args:
+        settings: Environment variables of the services.
     """
     names = {}
     for path in sorted(path for path in SECRETS.glob("[!.]*") if path.is_file()):
         digest = sha256(path.read_bytes()).hexdigest()[:12]
         names[path.name] = {"file": str(path.resolve()), "name": f"{SLUG}-{path.name}-{digest}"}
     STATE.mkdir(exist_ok=True)
-    file = STATE / "swarm-secrets.json"
-    services = {service: {"secrets": list(names)} for service in SERVICES}
+    file = STATE / "swarm.json"
+    environment = {name: value.replace("$", "$$") for name, value in settings.items()}
+    services = {
+        service: {"environment": environment, "secrets": list(names)} for service in SERVICES
+    }
     content = {"services": services, "secrets": names}
     file.write_text(json.dumps({"version": "3.9", **content}, indent=2))
     return str(file)

@@ -1,0 +1,58 @@
+"""The lock of a server: one deployment at a time."""
+
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from app.config import SLUG
+from fastship_tooling.deploy.server import DeployError
+from fastship_tooling.docker import Docker, DockerError
+
+NAME = f"{SLUG}-deployment"
+# That of the proxy.
+IMAGE = "caddy:2-alpine"
+
+
+@contextmanager
+def lock(engine: Docker) -> Iterator[None]:
+    """Prevent another deployment to the same server.
+
+    A container holds the lock until its standard input is closed, also because this process was killed or
+    lost the connection.
+
+    Args:
+        engine: Docker engine of the server.
+
+    Raises:
+        DeployError: Another deployment is running.
+        DockerError: The container does not start.
+    """
+    if engine.dry_run:
+        yield
+        return
+    run = ["run", "--rm", "--interactive", "--quiet", "--network", "none", "--name", NAME]
+    with subprocess.Popen(
+        engine.command(*run, "--entrypoint", "cat", IMAGE),
+        env={**os.environ, **engine.environment},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,  # Ctrl-C ends it after the cleanup
+    ) as holder:
+        assert holder.stdin  # noqa: S101
+        assert holder.stdout  # noqa: S101
+        assert holder.stderr  # noqa: S101
+        try:
+            holder.stdin.write(b"\n")
+            holder.stdin.flush()
+        except BrokenPipeError:
+            pass
+        if not holder.stdout.readline():
+            error = holder.stderr.read().decode(errors="replace").strip()
+            if "is already in use" in error:
+                raise DeployError(
+                    "Another deployment to this server is running. Wait until it has ended. Nothing was changed."
+                )
+            raise DockerError(f"The lock of the deployment failed: {error}")
+        yield
