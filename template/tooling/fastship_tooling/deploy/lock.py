@@ -3,7 +3,7 @@
 import os
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from app.config import SLUG
 from fastship_tooling.deploy.server import DeployError
@@ -40,19 +40,18 @@ def lock(engine: Docker) -> Iterator[None]:
         stderr=subprocess.PIPE,
         start_new_session=True,  # Ctrl-C ends it after the cleanup
     ) as holder:
-        assert holder.stdin  # noqa: S101
-        assert holder.stdout  # noqa: S101
-        assert holder.stderr  # noqa: S101
-        try:
+        assert holder.stdin and holder.stdout and holder.stderr  # noqa: PT018, S101
+        with suppress(BrokenPipeError):  # the container has not started
             holder.stdin.write(b"\n")
             holder.stdin.flush()
-        except BrokenPipeError:
-            pass
         if not holder.stdout.readline():
             error = holder.stderr.read().decode(errors="replace").strip()
             if "is already in use" in error:
+                host = os.environ.get("DOCKER_HOST")
+                docker = f"docker --host {host}" if host else "docker"
                 raise DeployError(
-                    "Another deployment to this server is running. Wait until it has ended. Nothing was changed."
+                    "Another deployment to this server is running. Wait until it has ended. If it was "
+                    f"killed, remove its lock: {docker} rm --force {NAME}"
                 )
             raise DockerError(f"The lock of the deployment failed: {error}")
         yield
