@@ -58,7 +58,9 @@ async def test_unused_accounts(session: AsyncSession, settings: Settings) -> Non
             await create_session(session, user)
         if name == "needed":
             await session.execute(text("CREATE TABLE uses (user_id uuid REFERENCES users)"))
-            await session.execute(text("INSERT INTO uses SELECT id FROM users WHERE email ~ 'need'"))
+            await session.execute(
+                text("INSERT INTO uses SELECT id FROM users WHERE email ~ 'need'")
+            )
     await session.flush()
 
     await delete_expired_accounts(JobContext(session, settings, "1"))
