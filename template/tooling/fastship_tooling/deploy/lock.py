@@ -38,12 +38,12 @@ def lock(engine: Docker) -> Iterator[None]:
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
+        bufsize=0,
         start_new_session=True,  # Ctrl-C ends it after the cleanup
     ) as holder:
         assert holder.stdin and holder.stdout and holder.stderr  # noqa: PT018, S101
         with suppress(BrokenPipeError):  # the container has not started
             holder.stdin.write(b"\n")
-            holder.stdin.flush()
         if not holder.stdout.readline():
             error = holder.stderr.read().decode(errors="replace").strip()
             if "is already in use" in error:

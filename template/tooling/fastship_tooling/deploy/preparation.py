@@ -240,19 +240,18 @@ def app_secrets(services: list[str], role: str = "app") -> dict[str, str]:
     return found
 
 
-def copy_secrets(engine: Docker, image: str, services: list[str], app: str) -> None:
-    """Copy the secrets to a volume on the server, with a folder for each service.
+def copy_secrets(
+    engine: Docker, image: str, services: list[str], color: str | None = None
+) -> None:
+    """Copy secrets to a volume on the server, with a folder for each service.
 
     Args:
         engine: Docker engine of the server.
         image: Any image that contains tar.
         services: Services to run next to the application.
-        app: Folder of the application: the color of the new version. The other one keeps its secrets.
+        color: Version whose secrets are copied; None for those of the migrations and services.
     """
-    folders = {app: app_secrets(services), "migrations": app_secrets(services, "migrations")}
-    for name, password in _read(PASSWORDS).items():
-        if name in services:
-            folders[name] = {"PASSWORD": password}
+    folders = {color: app_secrets(services)} if color else _folders_of_services(services)
     archive = io.BytesIO()
     with tarfile.open(fileobj=archive, mode="w") as tar:
         for folder, files in folders.items():
@@ -271,6 +270,14 @@ def copy_secrets(engine: Docker, image: str, services: list[str], app: str) -> N
         *["--volume", f"{VOLUME}:/to", "--entrypoint", "sh", image, "-c", REPLACE_SECRETS],
         stdin=archive.getvalue(),
     )
+
+
+def _folders_of_services(services: list[str]) -> dict[str, dict[str, str]]:
+    folders = {"migrations": app_secrets(services, "migrations")}
+    for name, password in _read(PASSWORDS).items():
+        if name in services:
+            folders[name] = {"PASSWORD": password}
+    return folders
 
 
 def roles_script() -> bytes:

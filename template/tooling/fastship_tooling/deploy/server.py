@@ -123,11 +123,10 @@ class Server:
             DeployError: The new version does not become ready. The previous one is still serving.
             DockerError: A step failed. The previous version is still serving.
         """
-        live = self.live()
-        color = other(live)
+        color = other(self.live())
         start = ("up", "--detach", "--wait", "--no-deps")
         with step("Copying the secrets"):
-            preparation.copy_secrets(self.engine, image, services, color)
+            preparation.copy_secrets(self.engine, image, services)
         if first := [name for name in services if name != "backup"]:
             with step("Starting services"):
                 self.compose.run(*start, *first)
@@ -139,6 +138,7 @@ class Server:
         try:
             with step(f"Starting the new version ({color})"):
                 self._untag(color)
+                preparation.copy_secrets(self.engine, image, services, color)
                 self.engine.run("tag", image, f"{SLUG}:{color}")
                 self.compose.run("up", "--detach", "--no-deps", "--force-recreate", *members(color))
                 self.wait_until_ready(color)

@@ -43,7 +43,7 @@ def roll_out(engine: Docker, built: str, registry: str | None) -> None:
     stack = Docker((), settings | {"IMAGE": image}, engine.dry_run)
     if HAS_DATABASE:
         with step("Copying the secrets"):
-            copy_secrets(engine, built, [], "app")
+            copy_secrets(engine, built, [])
     mount = f"type=volume,src={VOLUME},dst=/run/secrets,volume-subpath=migrations,readonly"
     # Without values: docker takes them from its environment.
     names = [part for name in settings for part in ("--env", name)]
