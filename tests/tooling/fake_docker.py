@@ -87,14 +87,15 @@ class FakeDocker(Docker):
         elif command == "tag":
             self.tags.add(color.rpartition(":")[2])
         elif arguments[:2] == ("image", "rm"):
-            self.tags.remove(color.rpartition(":")[2])
+            self.tags.discard(color.rpartition(":")[2])
         elif command == "rm":
             self.containers.pop(color, None)
 
     def _output(self, arguments: tuple[str, ...]) -> str:
         name = arguments[-1]
         if arguments[0] == "ps":
-            return f"id-of-{name}" if name in self.containers else ""
+            state = self.containers.get(name)
+            return f"id-of-{name}" if state and (state == "running" or "--all" in arguments) else ""
         if arguments[:2] == ("image", "ls"):
             return "\n".join(self.tags)
         return "true 0" if "{{.State.Running}} {{.RestartCount}}" in arguments else ""

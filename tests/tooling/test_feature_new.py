@@ -241,6 +241,15 @@ class TestNewLike:
         with pytest.raises(CLIError, match="boxes has filters or an order, which depend on its fi"):
             new("parcels", "price:decimal", pattern="boxes")
 
+    @pytest.mark.skipif(not HAS_AUTH, reason="the project has no accounts")
+    def test_optional_user(self, project: Path) -> None:
+        new("boxes", "packer:ref[users]?")
+
+        with pytest.raises(CLIError, match="boxes has optional references to users"):
+            new("parcels", "price:decimal", pattern="boxes")
+        with pytest.raises(CLIError, match=r"the field packer_id cannot have ref\[users\]\?"):
+            new("parcels", "packer:ref[users]?", pattern="items")
+
     def test_optional_field(self, project: Path) -> None:
         new("boxes", "note:text?")
 

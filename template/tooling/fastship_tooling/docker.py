@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+import signal
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -120,6 +121,8 @@ class Docker:
             input=stdin,
             stdout=stdout,
             stderr=stderr,
+            # Docker Compose would handle the Ctrl-C that this process ignores.
+            start_new_session=signal.getsignal(signal.SIGINT) is signal.SIG_IGN,
         )
 
 

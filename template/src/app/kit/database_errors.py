@@ -43,7 +43,9 @@ VALUES = re.compile(
 DATA_ERROR = "22"
 QUOTED = re.compile('".*"', re.DOTALL)
 # Columns that the server sets. The client cannot correct them.
-SERVER_COLUMNS = {"id", "owner_id", "sessions.user_id", "security_events.user_id"}
+SERVER_COLUMNS = {"id", "owner_id"} | {
+    f"{table}.user_id" for table in ("sessions", "security_events", "stored_responses")
+}
 
 
 def is_unavailable(error: BaseException) -> bool:

@@ -59,7 +59,7 @@ def rehearse(containers: Docker) -> None:
     """
     latest = containers.output("exec", "--no-TTY", "backup", "sh", "-c", LATEST)
     if not latest:
-        raise CLIError("There is no backup yet. The first one is created when the database starts.")
+        raise CLIError("There is no backup yet. The first deployment creates it.")
     inside = containers.command("exec", "--no-TTY", "backup", "")
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "latest.dump")

@@ -10,7 +10,7 @@ from fastship_tooling.deploy.server import DeployError
 from fastship_tooling.docker import Docker, DockerError
 
 NAME = f"{SLUG}-deployment"
-# That of the proxy.
+# The proxy has the same image.
 IMAGE = "caddy:2-alpine"
 
 
@@ -18,8 +18,8 @@ IMAGE = "caddy:2-alpine"
 def lock(engine: Docker) -> Iterator[None]:
     """Prevent another deployment to the same server.
 
-    A container holds the lock until its standard input is closed, also because this process was killed or
-    lost the connection.
+    A container holds the lock. It exits when its standard input is closed, for example when this process is
+    killed or the connection is lost.
 
     Args:
         engine: Docker engine of the server.

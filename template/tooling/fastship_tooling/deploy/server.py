@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from dotenv import dotenv_values
+
 from app.cli.console import CLIError
 from app.config import SLUG
 from fastship_tooling.deploy import preparation
@@ -55,7 +57,7 @@ def migrate(docker: Docker, *once: str) -> None:
 
 @contextmanager
 def uninterrupted() -> Iterator[None]:
-    """Ignore Ctrl-C, which can arrive twice: from the terminal and from uv."""
+    """Ignore Ctrl-C and SIGTERM. They can arrive twice: from the terminal and from uv."""
     handlers = {
         number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)
     }
@@ -105,6 +107,9 @@ class Server:
         """Return the color that is serving, if any."""
         tags = self.tags()
         live = [color for color in COLORS if f"{color}-live" in tags]
+        if not live:  # before the first deployment, or `docker system prune --all` has removed the tags
+            running = ("ps", "--quiet", "--status", "running")
+            live = [color for color in COLORS if self.compose.output(*running, color)]
         # An interrupted switch leaves both.
         current = [color for color in live if f"{color}-previous" not in tags]
         return next(iter([*current, *live]), None)
@@ -145,10 +150,11 @@ class Server:
                 # Until here, the previous version keeps its domain.
                 self.compose.run(*start, "proxy")
                 self._configure_proxy()
+            self._accept(color)
         except BaseException:
             self._discard(color)
             raise
-        self._switch(color)
+        self._stop(other(color))
         return color
 
     def roll_back(self) -> str:
@@ -167,11 +173,12 @@ class Server:
             with step(f"Starting the previous version ({color})"):
                 self.compose.run("start", *members(color))
                 self.wait_until_ready(color)
+            self._accept(color)
         except BaseException:
             with uninterrupted():
-                self.compose.run("stop", *members(color))
+                self.compose.try_run("stop", *members(color))
             raise
-        self._switch(color)
+        self._stop(other(color))
         return color
 
     def wait_until_ready(self, color: str) -> None:
@@ -216,32 +223,34 @@ class Server:
 
     def _discard(self, color: str) -> None:
         """Remove a version that was not accepted. It may serve already, so it finishes its requests."""
-        with uninterrupted():
-            for command in (["stop", *members(color)], ["rm", "--force", *members(color)]):
-                self.compose.try_run(*command)
+        with uninterrupted(), step("Removing the new version"):
+            self.compose.try_run("rm", "--stop", "--force", *members(color))
 
     def _untag(self, color: str) -> None:
-        for state in ("live", "previous"):
-            if f"{color}-{state}" in self.tags():
-                self.engine.run("image", "rm", "--no-prune", f"{SLUG}:{color}-{state}")
+        for tag in (f"{color}-live", f"{color}-previous"):
+            if tag in self.tags():
+                self.engine.run("image", "rm", "--no-prune", f"{SLUG}:{tag}")
 
-    def _switch(self, color: str) -> None:
-        """Accept a version, and stop the other one. It reports "not ready" first, and finishes its work."""
+    def _accept(self, color: str) -> None:
+        """Store that a version is serving. After an error, the other one still counts as serving."""
         previous = other(color)
-        serves = previous == self.live()
         with uninterrupted():
+            serves = previous == self.live()
             if serves:
                 self.engine.run("tag", f"{SLUG}:{previous}", f"{SLUG}:{previous}-previous")
             self._untag(color)
             self.engine.run("tag", f"{SLUG}:{color}", f"{SLUG}:{color}-live")
-            if serves:
-                self.engine.run("image", "rm", "--no-prune", f"{SLUG}:{previous}-live")
-        if not self.containers(previous):
+            if serves and not self.engine.dry_run:
+                self.engine.try_run("image", "rm", "--no-prune", f"{SLUG}:{previous}-live")
+
+    def _stop(self, color: str) -> None:
+        """Stop a version. It reports "not ready" first, and finishes its requests and jobs."""
+        if not self.containers(color):
             return
-        with step(f"Stopping the old version ({previous})"):
+        with step(f"Stopping the old version ({color})"):
             if not self.engine.dry_run:
                 time.sleep(NOTICE_SECONDS)
-            self.compose.run("stop", *members(previous))
+            self.compose.run("stop", *members(color))
 
     def _set_up_roles(self) -> None:
         """Create the roles of the database. The superuser can only connect inside the container."""
@@ -253,10 +262,13 @@ class Server:
 
     def _configure_proxy(self) -> None:
         """Load the configuration of the proxy."""
+        # With the domain in the environment of the container, a change would restart it.
+        domain = dotenv_values(preparation.ENV_FILE).get("DOMAIN")
         for attempt in range(PROXY_ATTEMPTS):
             try:
                 self.compose.run(
-                    *["exec", "--no-TTY", "proxy", "caddy", "reload"],
+                    *["exec", "--no-TTY", "--env", f"DOMAIN={domain}"],
+                    *["proxy", "caddy", "reload"],
                     *["--config", "-", "--adapter", "caddyfile"],
                     stdin=CADDYFILE.read_bytes(),
                 )

@@ -58,8 +58,12 @@ class Field:
     @property
     def target(self) -> Names | None:
         """Domain whose records are created for the field in tests."""
-        users = self.references is not None and self.references.plural == "users"
-        return None if users or self.is_recursive else self.references
+        return None if self.references_users or self.is_recursive else self.references
+
+    @property
+    def references_users(self) -> bool:
+        """Whether the field references accounts."""
+        return self.references is not None and self.references.plural == "users"
 
     @property
     def enum(self) -> str:
@@ -166,8 +170,8 @@ class Field:
             return f'{self.name}: Mapped[{type_}] = reference("{self.references.plural}")'
         if self.references:
             action = ""
-            if self.references.plural == "users":
-                # An account can always be deleted, with all records that need it.
+            if self.references_users:
+                # Deleting an account deletes the records that need it.
                 action = f', ondelete="{"SET NULL" if self.optional else "CASCADE"}"'
             arguments = [f'ForeignKey("{self.references.plural}.id"{action})', "index=True"]
         if self.default is not NO_DEFAULT:

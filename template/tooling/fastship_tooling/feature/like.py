@@ -68,6 +68,7 @@ def _require_plain_fields(pattern: Names, fields: list[Field], texts: dict[Path,
     for field in fields:
         options = [name for name in ("unique", "filter", "sort") if getattr(field, name)]
         options += ["many[DOMAIN]"] if field.many else []
+        options += ["ref[users]?"] if field.optional and field.references_users else []
         if options:
             raise FieldError(
                 f"With --like, the field {field.name} cannot have {' and '.join(options)}: {pattern.plural} "
@@ -82,6 +83,7 @@ def _require_plain_fields(pattern: Names, fields: list[Field], texts: dict[Path,
     special = {
         "(PageParams)": "filters or an order",
         "association_proxy(": "lists of IDs",
+        "updated_at, [": "optional references to users",
         "UniqueConstraint(": "unique fields",
     }
     if found := [description for word, description in special.items() if word in code]:

@@ -211,7 +211,7 @@ def _parse_default(name: str, type_: str, kind: Kind, default: str | None) -> An
 
 def _with_options(field: Field, type_: str, options: set[str]) -> Field:
     """Set the options of a field, if its type has them."""
-    name, users = field.name, field.references is not None and field.references.plural == "users"
+    name, users = field.name, field.references_users
     if options and type_ in {"text", "many"}:
         raise FieldError(
             f"The field {name} of type {type_} cannot have the options {', '.join(sorted(options))}."

@@ -127,7 +127,7 @@ class DomainCode:
         """Return the domain that a field references, if any."""
         value = ast.unparse(node) if (node := self.rows[name].value) else ""
         found = re.search(r"reference\('(\w+)'|ForeignKey\('(\w+)\.id'", value)
-        found = found or re.search(rf"check_references\(.*?\b{name}=(\w+)", self.store)
+        found = found or re.search(rf"check_references\((?s:.*?)\b{name}=(\w+)", self.store)
         return next((group.lower() for group in found.groups() if group), "") if found else ""
 
     def _options(self, name: str) -> str:

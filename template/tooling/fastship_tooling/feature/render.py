@@ -53,7 +53,7 @@ def render(
     versions = [
         f"{{0}}.{f.name}" if f.many else f"[{{0}}.{f.name}]"
         for f in fields
-        if f.many or (f.optional and f.references and f.references.plural == "users")
+        if f.many or (f.optional and f.references_users)
     ]
     # `operation_id` in main.py derives these singulars from the plural.
     plural = names.plural
@@ -148,7 +148,7 @@ def possible_files(names: Names) -> set[Path]:
 
 def needs_superuser(field: Field) -> bool:
     """Return whether only superusers can create the records that a field references."""
-    if field.references is None:
+    if field.references is None or field.is_recursive:
         return False
     fixtures = TESTS / field.references.plural / "conftest.py"
     return fixtures.exists() and "is_superuser=True" in fixtures.read_text(encoding="utf-8")
