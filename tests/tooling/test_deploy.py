@@ -311,7 +311,10 @@ class TestLock:
     @pytest.mark.parametrize(
         ("error", "message"),
         [
-            ("The container name is already in use", "Another deployment to this server is running"),
+            (
+                "The container name is already in use",
+                "Another deployment to this server is running",
+            ),
             ("no space left on device", "The lock of the deployment failed: no space left"),
         ],
     )

@@ -69,8 +69,14 @@ def parse(*specifications: str) -> list[Field]:
         (["speed_max:bool:filter"], "Lists cannot be filtered by speed_max"),
         (["str:int"], "The name str is reserved"),
         (["paid:bool=yes"], "'yes' is not a valid default for paid of type bool"),
-        (["item:ref[items]:sort"], "Lists cannot be sorted by item_id: the order of IDs has no meaning"),
-        (["whole:ref[parcels]"], "Make it optional, since the first record cannot reference another one"),
+        (
+            ["item:ref[items]:sort"],
+            "Lists cannot be sorted by item_id: the order of IDs has no meaning",
+        ),
+        (
+            ["whole:ref[parcels]"],
+            "Make it optional, since the first record cannot reference another one",
+        ),
         (["parcels:many[parcels]"], "cannot contain parcels. Use ref[parcels]?"),
     ],
     ids=lambda value: " ".join(value)[:20] if isinstance(value, list) else "",

@@ -69,7 +69,9 @@ def generate_python(target: Path) -> None:
     from app.config import SLUG
 
     schema, settings = target.with_name("openapi.json"), target.with_suffix(".json")
-    schema.write_text(json.dumps(with_names_of_orders(json.loads(openapi.FILE.read_text(encoding="utf-8")))))
+    schema.write_text(
+        json.dumps(with_names_of_orders(json.loads(openapi.FILE.read_text(encoding="utf-8"))))
+    )
     names = {
         "project_name_override": f"{SLUG}-client",
         "package_name_override": f"{SLUG.replace('-', '_')}_client",

@@ -240,9 +240,7 @@ def app_secrets(services: list[str], role: str = "app") -> dict[str, str]:
     return found
 
 
-def copy_secrets(
-    engine: Docker, image: str, services: list[str], color: str | None = None
-) -> None:
+def copy_secrets(engine: Docker, image: str, services: list[str], color: str | None = None) -> None:
     """Copy secrets to a volume on the server, with a folder for each service.
 
     Args:

@@ -107,7 +107,9 @@ class Server:
         """Return the color that is serving, if any."""
         tags = self.tags()
         live = [color for color in COLORS if f"{color}-live" in tags]
-        if not live:  # before the first deployment, or `docker system prune --all` has removed the tags
+        if (
+            not live
+        ):  # before the first deployment, or `docker system prune --all` has removed the tags
             running = ("ps", "--quiet", "--status", "running")
             live = [color for color in COLORS if self.compose.output(*running, color)]
         # An interrupted switch leaves both.

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-
 # Not as in: a unit, a user, a utility, a European, a one-time code.
 VOWEL_SOUND = r"(?!uni(?![mn])|us[aeu]|ut[ei]|eu|one\b|one[_ -])[aeiou]|hour|heir|honest|hono"
 
