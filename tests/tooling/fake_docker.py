@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import repeat
 
+from fastship_tooling.deploy.server import COLORS
 from fastship_tooling.docker import Docker
 
-COLORS = ("blue", "green")
 STATES = {"up": "running", "start": "running", "stop": "exited"}
 
 

@@ -80,13 +80,16 @@ class TestRollOut:
 
         assert steps(docker) == ["up blue", "stop green"]
 
-    def test_lost_tags(self, target: server.Server, docker: FakeDocker) -> None:
-        docker.containers["blue"] = "running"  # and `docker system prune --all`
+    @pytest.mark.parametrize(("live", "color"), [("blue", "green"), ("green", "blue")])
+    def test_lost_tags(
+        self, target: server.Server, docker: FakeDocker, live: str, color: str
+    ) -> None:
+        docker.containers[live] = "running"  # and `docker system prune --all`
 
-        assert target.roll_out("next", []) == "green"
+        assert target.roll_out("next", []) == color
 
-        assert steps(docker) == ["up green", "stop blue"]
-        assert {"blue-previous", "green-live"} <= docker.tags
+        assert steps(docker) == [f"up {color}", f"stop {live}"]
+        assert {f"{live}-previous", f"{color}-live"} <= docker.tags
 
     def test_interrupted_switch(self, target: server.Server, docker: FakeDocker) -> None:
         docker.serve("green")

@@ -208,8 +208,9 @@ class TestCopySecrets:
 
     def copied(self, docker: FakeDocker, services: list[str]) -> dict[str, str]:
         found: dict[str, str] = {}
-        for color in (None, "blue"):
-            preparation.copy_secrets(docker, "image", services, color)
+        blue = {"blue": preparation.app_secrets(services)}
+        for folders in (preparation.service_secrets(services), blue):
+            preparation.copy_secrets(docker, "image", folders)
             with tarfile.open(fileobj=io.BytesIO(docker.inputs["run"])) as tar:
                 files = {entry.name: tar.extractfile(entry) for entry in tar}
                 found |= {name: file.read().decode() for name, file in files.items() if file}

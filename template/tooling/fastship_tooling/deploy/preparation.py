@@ -240,16 +240,26 @@ def app_secrets(services: list[str], role: str = "app") -> dict[str, str]:
     return found
 
 
-def copy_secrets(engine: Docker, image: str, services: list[str], color: str | None = None) -> None:
-    """Copy secrets to a volume on the server, with a folder for each service.
+def service_secrets(services: list[str]) -> dict[str, dict[str, str]]:
+    """Return the secrets of the migrations and of the services next to the application, by folder and name.
+
+    Args:
+        services: Services to run next to the application.
+    """
+    passwords = {
+        name: {"PASSWORD": value} for name, value in _read(PASSWORDS).items() if name in services
+    }
+    return {"migrations": app_secrets(services, "migrations")} | passwords
+
+
+def copy_secrets(engine: Docker, image: str, folders: dict[str, dict[str, str]]) -> None:
+    """Copy secrets to a volume on the server. Other folders of the volume stay.
 
     Args:
         engine: Docker engine of the server.
         image: Any image that contains tar.
-        services: Services to run next to the application.
-        color: Version whose secrets are copied; None for those of the migrations and services.
+        folders: Secrets by folder and name.
     """
-    folders = {color: app_secrets(services)} if color else _folders_of_services(services)
     archive = io.BytesIO()
     with tarfile.open(fileobj=archive, mode="w") as tar:
         for folder, files in folders.items():
@@ -268,14 +278,6 @@ def copy_secrets(engine: Docker, image: str, services: list[str], color: str | N
         *["--volume", f"{VOLUME}:/to", "--entrypoint", "sh", image, "-c", REPLACE_SECRETS],
         stdin=archive.getvalue(),
     )
-
-
-def _folders_of_services(services: list[str]) -> dict[str, dict[str, str]]:
-    folders = {"migrations": app_secrets(services, "migrations")}
-    for name, password in _read(PASSWORDS).items():
-        if name in services:
-            folders[name] = {"PASSWORD": password}
-    return folders
 
 
 def roles_script() -> bytes:

@@ -107,9 +107,8 @@ class Server:
         """Return the color that is serving, if any."""
         tags = self.tags()
         live = [color for color in COLORS if f"{color}-live" in tags]
-        if (
-            not live
-        ):  # before the first deployment, or `docker system prune --all` has removed the tags
+        if not live:
+            # Before the first deployment, or `docker system prune --all` has removed the tags.
             running = ("ps", "--quiet", "--status", "running")
             live = [color for color in COLORS if self.compose.output(*running, color)]
         # An interrupted switch leaves both.
@@ -130,10 +129,11 @@ class Server:
             DeployError: The new version does not become ready. The previous one is still serving.
             DockerError: A step failed. The previous version is still serving.
         """
-        color = other(self.live())
+        live = self.live()
+        color = other(live)
         start = ("up", "--detach", "--wait", "--no-deps")
         with step("Copying the secrets"):
-            preparation.copy_secrets(self.engine, image, services)
+            preparation.copy_secrets(self.engine, image, preparation.service_secrets(services))
         if first := [name for name in services if name != "backup"]:
             with step("Starting services"):
                 self.compose.run(*start, *first)
@@ -145,14 +145,15 @@ class Server:
         try:
             with step(f"Starting the new version ({color})"):
                 self._untag(color)
-                preparation.copy_secrets(self.engine, image, services, color)
+                secrets = {color: preparation.app_secrets(services)}
+                preparation.copy_secrets(self.engine, image, secrets)
                 self.engine.run("tag", image, f"{SLUG}:{color}")
                 self.compose.run("up", "--detach", "--no-deps", "--force-recreate", *members(color))
                 self.wait_until_ready(color)
                 # Until here, the previous version keeps its domain.
                 self.compose.run(*start, "proxy")
                 self._configure_proxy()
-            self._accept(color)
+            self._accept(color, live)
         except BaseException:
             self._discard(color)
             raise
@@ -168,14 +169,15 @@ class Server:
         Raises:
             DeployError: There is no previous version, or it does not become ready.
         """
-        color = other(self.live())
+        live = self.live()
+        color = other(live)
         if f"{color}-previous" not in self.tags() or not self.containers(color):
             raise DeployError("There is no previous version on this server. Deploy one instead.")
         try:
             with step(f"Starting the previous version ({color})"):
                 self.compose.run("start", *members(color))
                 self.wait_until_ready(color)
-            self._accept(color)
+            self._accept(color, live)
         except BaseException:
             with uninterrupted():
                 self.compose.try_run("stop", *members(color))
@@ -229,21 +231,18 @@ class Server:
             self.compose.try_run("rm", "--stop", "--force", *members(color))
 
     def _untag(self, color: str) -> None:
-        for tag in (f"{color}-live", f"{color}-previous"):
-            if tag in self.tags():
-                self.engine.run("image", "rm", "--no-prune", f"{SLUG}:{tag}")
+        for tag in sorted(self.tags() & {f"{color}-live", f"{color}-previous"}):
+            self.engine.run("image", "rm", "--no-prune", f"{SLUG}:{tag}")
 
-    def _accept(self, color: str) -> None:
-        """Store that a version is serving. After an error, the other one still counts as serving."""
-        previous = other(color)
+    def _accept(self, color: str, live: str | None) -> None:
+        """Store that a version is serving, instead of `live`. After an error, `live` still counts as serving."""
         with uninterrupted():
-            serves = previous == self.live()
-            if serves:
-                self.engine.run("tag", f"{SLUG}:{previous}", f"{SLUG}:{previous}-previous")
+            if live:
+                self.engine.run("tag", f"{SLUG}:{live}", f"{SLUG}:{live}-previous")
             self._untag(color)
             self.engine.run("tag", f"{SLUG}:{color}", f"{SLUG}:{color}-live")
-            if serves and not self.engine.dry_run:
-                self.engine.try_run("image", "rm", "--no-prune", f"{SLUG}:{previous}-live")
+            if live and not self.engine.dry_run:
+                self.engine.try_run("image", "rm", "--no-prune", f"{SLUG}:{live}-live")
 
     def _stop(self, color: str) -> None:
         """Stop a version. It reports "not ready" first, and finishes its requests and jobs."""

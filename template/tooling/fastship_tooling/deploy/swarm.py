@@ -7,7 +7,13 @@ from pathlib import Path
 from dotenv import dotenv_values
 
 from app.config import SLUG
-from fastship_tooling.deploy.preparation import ENV_FILE, SECRETS, VOLUME, copy_secrets
+from fastship_tooling.deploy.preparation import (
+    ENV_FILE,
+    SECRETS,
+    VOLUME,
+    copy_secrets,
+    service_secrets,
+)
 from fastship_tooling.deploy.server import DeployError, migrate
 from fastship_tooling.docker import LAST_LINES, Docker
 from fastship_tooling.progress import step
@@ -43,7 +49,7 @@ def roll_out(engine: Docker, built: str, registry: str | None) -> None:
     stack = Docker((), settings | {"IMAGE": image}, engine.dry_run)
     if HAS_DATABASE:
         with step("Copying the secrets"):
-            copy_secrets(engine, built, [])
+            copy_secrets(engine, built, service_secrets([]))
     mount = f"type=volume,src={VOLUME},dst=/run/secrets,volume-subpath=migrations,readonly"
     # Without values: docker takes them from its environment.
     names = [part for name in settings for part in ("--env", name)]

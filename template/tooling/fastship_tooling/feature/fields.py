@@ -165,7 +165,7 @@ class Field:
                 f'"{self._stem}_links", "{self._stem}_id", creator=lambda row_id: {link}({self._stem}_id=row_id))'
             )
         arguments = [self.kind.column] if self.kind.column else []
-        if self.references and self.references.plural != "users" and not self.shared:
+        if self.references and not self.references_users and not self.shared:
             type_ = self._nullable(self.kind.response)
             return f'{self.name}: Mapped[{type_}] = reference("{self.references.plural}")'
         if self.references:

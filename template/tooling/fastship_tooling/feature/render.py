@@ -50,11 +50,7 @@ def render(
     elevated = superuser or any(needs_superuser(field) for field in fields)
     links = [field for field in fields if field.many]
     # When one of these users or records is deleted, `updated_at` stays the same.
-    versions = [
-        f"{{0}}.{f.name}" if f.many else f"[{{0}}.{f.name}]"
-        for f in fields
-        if f.many or (f.optional and f.references_users)
-    ]
+    versioned = [f for f in fields if f.many or (f.optional and f.references_users)]
     # `operation_id` in main.py derives these singulars from the plural.
     plural = names.plural
     regular = names.singular in {plural[:-1], plural[:-2], f"{plural[:-3]}y"}
@@ -87,7 +83,9 @@ def render(
         "datetime": "dt.datetime" if has_clashing_dates(fields) else "datetime",
         "enum_imports": like.enum_imports(fields),
         "links": links,
-        "linked": lambda name: "".join(f", {version.format(name)}" for version in versions),
+        "linked": lambda name: "".join(
+            f", {name}.{f.name}" if f.many else f", [{name}.{f.name}]" for f in versioned
+        ),
         "operation": lambda verb: "" if regular else f', operation_id="{names.plural}.{verb}"',
         "changeable": any(f.many or like.has_two_examples(f) for f in like.changed(fields)),
         "tables": ", ".join(
