@@ -7,7 +7,7 @@ import sys
 import uvicorn
 
 from app.config import Settings
-from app.kit.http_protocol import LimitedProtocol
+from app.kit.http_protocol import ServerProtocol
 from app.kit.logs import configure_logging
 
 
@@ -47,7 +47,7 @@ def run(application: str) -> None:
     uvicorn.run(
         application,
         factory=True,
-        http=LimitedProtocol,
+        http=ServerProtocol,
         host=settings.app.host,
         port=settings.app.port,
         workers=settings.app.workers,

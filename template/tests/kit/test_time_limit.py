@@ -8,7 +8,7 @@ from fastapi.responses import StreamingResponse
 
 from app.config import Settings
 from app.kit.routing import body_limit
-from app.kit.time_limit import TimeLimit
+from app.kit.time_limit import TimeLimit, TimeLimits
 from tests.conftest import client_of, create_test_app
 
 
@@ -99,7 +99,7 @@ async def test_long_stream(app: FastAPI) -> None:
 
 async def test_cancelled_by_others() -> None:
     async def limited() -> None:
-        with TimeLimit(0.01) as limit:
+        with TimeLimit(TimeLimits(0.01)) as limit:
             try:
                 await asyncio.sleep(10)
             except asyncio.CancelledError:
@@ -113,8 +113,29 @@ async def test_cancelled_by_others() -> None:
         await task
 
 
+async def test_many_limits() -> None:
+    limits = TimeLimits(0.1)
+    ended = []
+
+    async def limited(name: str, start: float, more: float = 0) -> None:
+        await asyncio.sleep(start)
+        with suppress(TimeoutError), TimeLimit(limits) as limit:
+            limit.extend(more)
+            await asyncio.sleep(10)
+        ended.append(name)
+
+    async with asyncio.timeout(5), asyncio.TaskGroup() as tasks:
+        tasks.create_task(limited("extended", 0, more=0.2))
+        tasks.create_task(limited("first", 0))
+        tasks.create_task(limited("second", 0.05))
+        tasks.create_task(limited("after all others", 0.5))
+
+    assert ended == ["first", "second", "extended", "after all others"]
+    assert not limits.running
+
+
 async def test_end_without_error() -> None:
-    with TimeLimit(0.01) as limit, suppress(asyncio.CancelledError):
+    with TimeLimit(TimeLimits(0.01)) as limit, suppress(asyncio.CancelledError):
         await asyncio.sleep(10)
     limit.extend(0)
     await asyncio.sleep(0.01)  # the task is not cancelled

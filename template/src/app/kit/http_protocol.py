@@ -1,28 +1,78 @@
-"""Limits of the HTTP server that uvicorn does not have: size and duration of the headers."""
+"""What the HTTP server of uvicorn does not have: limits of the headers, and one write for a response."""
 
 import asyncio
+from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 MAX_HEADER_BYTES = 64 * 1024
 HEADER_SECONDS = 10.0
+MAX_JOINED_BYTES = 64 * 1024
 
 
-class LimitedProtocol(HttpToolsProtocol):
-    """An HTTP protocol that closes connections with large or slow request headers."""
+class JoiningTransport:
+    """A transport that writes the head of a response together with the start of its body.
 
+    uvicorn writes them one after the other, which takes an additional system call and packet.
+    A stream without Content-Length does not wait for its first part.
+
+    Args:
+        transport: The transport of the connection.
+    """
+
+    __slots__ = ("_write", "head", "transport")
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self.transport = transport
+        self._write = transport.write
+        self.head = b""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.transport, name)
+
+    def write(self, data: bytes) -> None:
+        """Write the head that waits, and this. Let a head wait."""
+        if self.head and len(data) <= MAX_JOINED_BYTES:
+            self._write(self.head + data)
+            self.head = b""
+        elif self.head:  # a copy of a large part would take longer
+            self.flush()
+            self._write(data)
+        elif data.startswith(b"HTTP/1.1 ") and b"\r\ncontent-length: " in data:
+            self.head = data
+        else:
+            self._write(data)
+
+    def flush(self) -> None:
+        """Write the head that waits."""
+        if self.head:
+            self._write(self.head)
+            self.head = b""
+
+    def close(self) -> None:
+        """Write the head that waits, and close the connection."""
+        self.flush()
+        self.transport.close()
+
+
+class ServerProtocol(HttpToolsProtocol):
+    """An HTTP protocol that closes connections with large or slow request headers, and joins writes."""
+
+    # Bytes since the last part of a body. They belong to headers, or to trailers after the body.
     header_bytes = 0
-    message_bytes = 0
     in_headers = False
     header_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Start the time limit of the first request."""
         super().connection_made(transport)
+        self.joining = JoiningTransport(transport)
+        self.transport = self.joining  # type: ignore[assignment]
         self._wait_for_headers()
 
     def data_received(self, data: bytes) -> None:
         """Parse a part of a request."""
+        self.header_bytes += len(data)
         super().data_received(data)
         if self not in self.connections:  # closed, or a WebSocket now
             self._stop_waiting()
@@ -32,29 +82,30 @@ class LimitedProtocol(HttpToolsProtocol):
         between = self.cycle is None or self.cycle.response_complete
         if self.header_timer is None and (self.in_headers or between):
             self._wait_for_headers()
-        if self.header_timer is not None:
-            self.header_bytes += len(data)
-            if self.header_bytes > MAX_HEADER_BYTES:
-                self._give_up()
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """Count a header, or a trailer after the body."""
-        super().on_header(name, value)
-        self.message_bytes += len(name) + len(value)
-        if self.message_bytes > MAX_HEADER_BYTES:
+        if self.header_bytes > MAX_HEADER_BYTES:
             self._give_up()
 
     def on_message_begin(self) -> None:
         """Remember that headers follow. They have a time limit if they do not arrive at once."""
         super().on_message_begin()
-        self.message_bytes = 0
         self.in_headers = True
 
     def on_headers_complete(self) -> None:
         """End the time limit."""
         self.in_headers = False
+        self.header_bytes = 0
         self._stop_waiting()
         super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """Receive a part of the body."""
+        self.header_bytes = 0
+        super().on_body(body)
+
+    def on_response_complete(self) -> None:
+        """Write a head without a body."""
+        self.joining.flush()
+        super().on_response_complete()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End the time limit."""
@@ -62,7 +113,6 @@ class LimitedProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def _wait_for_headers(self) -> None:
-        self.header_bytes = 0
         self.header_timer = self.loop.call_later(HEADER_SECONDS, self._give_up)
 
     def _stop_waiting(self) -> None:

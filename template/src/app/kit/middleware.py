@@ -5,8 +5,7 @@ import re
 import time
 from collections.abc import Iterable
 from http import HTTPStatus
-from random import random
-from secrets import token_hex
+from random import getrandbits, random
 
 import structlog
 from starlette.exceptions import HTTPException
@@ -16,7 +15,7 @@ from app.config import AppSettings
 from app.kit.logs import request_id_var, sample_var
 from app.kit.problems import BodyTooLarge, InternalError, ServiceUnavailable, UntrustedHost
 from app.kit.telemetry import hide_query, is_exported
-from app.kit.time_limit import TimeLimit
+from app.kit.time_limit import TimeLimit, TimeLimits
 
 log = structlog.stdlib.get_logger("app.requests")
 
@@ -56,6 +55,7 @@ class RequestMiddleware:
         self.app = app
         self.settings = settings
         hosts = settings.trusted_hosts or ("*",)
+        self.time_limits = TimeLimits(settings.request_timeout)
         self.any_host = "*" in hosts
         self.hosts = {host for host in hosts if not host.startswith("*")}
         self.suffixes = tuple(host.removeprefix("*") for host in hosts if host.startswith("*."))
@@ -66,6 +66,7 @@ class RequestMiddleware:
             self.headers.append((b"strict-transport-security", hsts.encode()))
         self.headers_without_etag = [*self.headers, NO_STORE]
         self.on_query = hide_query if is_exported() else bytes
+        self.quiet_paths = () if log.is_enabled_for(logging.DEBUG) else QUIET_PATHS
         self.names = {b"x-request-id", *(name for name, _ in self.headers_without_etag)}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -76,10 +77,11 @@ class RequestMiddleware:
         headers = dict(reversed(scope["headers"]))  # the first of several with the same name
         request_id = headers.get(b"x-request-id", b"")
         if not REQUEST_ID.fullmatch(request_id):
-            request_id = token_hex(16).encode()
+            # It need not be secret. `secrets` asks the operating system each time.
+            request_id = b"%032x" % getrandbits(128)
+        structlog.contextvars.clear_contextvars()
         request_id_var.set(request_id.decode())
         sample_var.set(random())  # noqa: S311
-        structlog.contextvars.clear_contextvars()
         self.on_query(scope.get("query_string", b""))
         start = time.perf_counter()
         end, status, received = 0.0, 0, 0
@@ -113,7 +115,7 @@ class RequestMiddleware:
 
         host = headers.get(b"host", b"")
         app = self.app if self._is_trusted(scope["path"], host) else UntrustedHost().to_response()
-        limit = TimeLimit(self.settings.request_timeout if scope["type"] == "http" else None)
+        limit = TimeLimit(self.time_limits if scope["type"] == "http" else None)
         try:
             with limit:
                 await app(scope, receive_limited, send_with_headers)
@@ -128,7 +130,7 @@ class RequestMiddleware:
                 raise
         finally:
             # Up to the end of the response; background tasks run after it.
-            _log(scope, status, seconds=(end or time.perf_counter()) - start)
+            self._log(scope, status, seconds=(end or time.perf_counter()) - start)
 
     def _headers(self, headers: Iterable[Header], request_id: bytes) -> list[Header]:
         """Add the request ID, and the default headers that a response does not have."""
@@ -160,13 +162,13 @@ class RequestMiddleware:
             # FastAPI turns any other exception while it reads the body into a 400.
             raise HTTPException(problem.status) from problem
 
-
-def _log(scope: Scope, status: int, seconds: float) -> None:
-    path = scope["path"]
-    level = logging.DEBUG if path.startswith(QUIET_PATHS) else logging.INFO
-    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        level = logging.ERROR
-    if log.is_enabled_for(level):
+    def _log(self, scope: Scope, status: int, seconds: float) -> None:
+        path = scope["path"]
+        failed = status >= HTTPStatus.INTERNAL_SERVER_ERROR
+        if path.startswith(self.quiet_paths) and not failed:
+            return
+        quiet = path.startswith(QUIET_PATHS)
+        level = logging.ERROR if failed else logging.DEBUG if quiet else logging.INFO
         log.log(
             level,
             "request",
