@@ -95,6 +95,12 @@ class TestRevision:
         assert 'db revision --empty "add price"' in output
         assert set(versions.iterdir()) == before
 
+    def test_empty_message(self, url: str) -> None:
+        assert run("revision", " ") == (
+            1,
+            "The message is empty. Write in a few words what changes.",
+        )
+
     def test_changes(self, url: str, versions: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         migrations.on_connection(url, lambda c: c.execute(text("ALTER TABLE items ADD old int")))
         try:

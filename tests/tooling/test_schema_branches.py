@@ -4,6 +4,7 @@
 import asyncio
 from pathlib import Path
 
+import asyncpg
 import pytest
 import sqlalchemy as sa
 from fastship_tooling.database import postgres
@@ -27,6 +28,8 @@ from tests.tooling.schema import (
     url,  # noqa: F401
     versions,  # noqa: F401
 )
+
+EDIT = 'def downgrade() -> None:\n    op.drop_index("never_created")\n'
 
 
 @pytest.fixture(autouse=True)
@@ -191,6 +194,94 @@ class TestData:
         assert f"db restore {left}" in str(caught.value)
 
 
+class TestEdit:
+    def test_applied(
+        self,
+        weight: None,
+        url: str,
+        declare: Declare,
+        git: Git,
+        versions: Path,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        file = next(versions.glob("*add_weight*"))
+        file.write_text(file.read_text().replace("def downgrade() -> None:\n", EDIT))
+        commit_all(git)
+        sync(url)
+        assert f"{file.name} was edited after it was applied" in capsys.readouterr().out.replace(
+            "\n", " "
+        )
+        sync(url)
+        assert "was edited" not in capsys.readouterr().out
+
+        # It is reverted as it was applied.
+        git("switch", "main")
+        declare(column("size"))
+        sync(url)
+        assert columns_of(url) == ["id", "size"]
+
+    def test_not_applied(
+        self, url: str, declare: Declare, versions: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        declare(column("weight"))
+        sync(url)
+        file = next(versions.glob("*drop_size*"))
+        file.write_text(file.read_text() + "# edited\n")
+        migrations.upgrade(url)
+
+        sync(url)
+
+        assert "was edited" not in capsys.readouterr().out
+
+
+class TestConfirmed:
+    def test_return(self, url: str, declare: Declare, git: Git) -> None:
+        git("switch", "-c", "without_size")
+        declare(column("size", nullable=True), column("weight"))
+        sync(url)
+        commit_all(git)
+        declare(column("weight"))
+        sync(url)
+        migrations.upgrade(url)
+        commit_all(git)
+        sync(url)
+        git("switch", "main")
+        declare(column("size"))
+        sync(url)
+        assert columns_of(url) == ["id", "size"]
+
+        git("switch", "without_size")
+        declare(column("weight"))
+        sync(url)
+
+        # It need not be confirmed again.
+        assert columns_of(url) == ["id", "weight"]
+
+
+def test_required_column(url: str, declare: Declare, git: Git) -> None:
+    declare(column("size"), sa.Column("name", sa.Text, nullable=False, server_default="x"))
+    sync(url)
+    commit_all(git)
+    declare(column("size"), sa.Column("name", sa.Text, nullable=False))
+    sync(url)
+    commit_all(git)
+    git("switch", "-c", "without_name")
+    declare(column("size"))
+    sync(url)
+    migrations.upgrade(url)
+    branches.remember_current(url)  # as each command does at its end
+    commit_all(git)
+    git("switch", "main")
+    declare(column("size"), sa.Column("name", sa.Text, nullable=False))
+
+    sync(url)
+    sync(url)
+
+    assert values(url, "name") == [""]
+    with pytest.raises(asyncpg.NotNullViolationError):
+        insert(url, "2, 20")
+
+
 class TestMerge:
     def test_two_heads(self, weight: None, url: str, declare: Declare, git: Git) -> None:
         git("switch", "main")
@@ -211,6 +302,18 @@ class TestMerge:
         declare(column("size"), column("weight"))
         sync(url)
         assert columns_of(url) == ["id", "size", "weight"]
+
+    def test_downgrade(self, weight: None, url: str, declare: Declare, git: Git) -> None:
+        git("switch", "main")
+        add_column("length", git, url, declare)
+        git("merge", "weight", "--message", "merge")
+        CliRunner().invoke(app, ["db", "merge"])
+        CliRunner().invoke(app, ["db", "upgrade"])
+
+        result = CliRunner().invoke(app, ["db", "downgrade", "--yes"])
+
+        assert result.exit_code == 1
+        assert "or there are several, after a merge" in result.output
 
 
 class TestImpossible:

@@ -17,6 +17,7 @@ from fastship_tooling.schema_sync.renames import Rename
 from fastship_tooling.schema_sync.sync import sync
 
 from app import migrations
+from app.cli.console import CLIError
 from app.kit.enums import ENUM
 from tests.databases import execute
 from tests.tooling.conftest import Git
@@ -53,6 +54,10 @@ def names(url: str) -> set[str]:
         return set(connection.execute(sa.text(query)).scalars())
 
     return migrations.on_connection(url, read) - {"things_pkey"}
+
+
+def texts(versions: Path) -> list[str]:
+    return [file.read_text() for file in versions.glob("2*.py")]
 
 
 @pytest.fixture
@@ -93,6 +98,40 @@ class TestHint:
         command.check(migrations.config(url))
 
         assert len(created(versions)) == 2
+
+    @pytest.mark.parametrize("second", ["renamed again", "no longer declared"])
+    def test_second_change(
+        self,
+        second: str,
+        url: str,
+        versions: Path,
+        declare: Declare,
+        commit: Callable[..., None],
+    ) -> None:
+        commit(column("size"))
+        declare(column("length", info=HINT))
+        sync(url)
+        if second == "renamed again":
+            declare(column("extent", info={"renamed_from": "length"}))
+        else:
+            declare(column("length"), column("weight"))
+
+        sync(url)
+
+        # One migration instead of both would drop the column, and its data in other databases.
+        assert len(created(versions)) == 3
+        for change in (command.downgrade, command.upgrade):
+            change(migrations.config(url), "0001" if change is command.downgrade else "head")
+        assert not any("drop_column" in text.split("def downgrade")[0] for text in texts(versions))
+
+    def test_same_hint_twice(self, url: str, declare: Declare, commit: Callable[..., None]) -> None:
+        commit(column("size"))
+        declare(column("length", info=HINT), column("extent", info=HINT))
+
+        with pytest.raises(
+            CLIError, match="length and extent of things have the same renamed_from"
+        ):
+            sync(url)
 
     def test_further_changes(
         self, url: str, versions: Path, declare: Declare, commit: Callable[..., None]

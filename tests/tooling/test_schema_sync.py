@@ -12,16 +12,20 @@ from fastship_tooling.database import squawk
 from fastship_tooling.schema_sync import history
 from fastship_tooling.schema_sync import sync as schema_sync
 from fastship_tooling.schema_sync.sync import sync
+from sqlalchemy import make_url
 from sqlalchemy.exc import DBAPIError
+from typer.testing import CliRunner
 
 from app import migrations
 from app.cli.console import CLIError
 from app.cli.db import load_history
+from app.cli.main import app
 from app.database import Base
 from tests.databases import execute, temporary_database
 from tests.tooling.conftest import Git
 from tests.tooling.schema import (
     Declare,
+    add_revision,
     column,
     columns_of,
     commit_all,
@@ -139,17 +143,100 @@ class TestSync:
         assert created(versions) == ["add_weight_to_things.py", "create_things.py"]
         assert columns_of(url) == ["id", "size", "weight"]
 
-    def test_rejected_statement(self, url: str, versions: Path, declare: Declare, git: Git) -> None:
+    def test_migration_that_needs_rows(
+        self, url: str, versions: Path, declare: Declare, git: Git
+    ) -> None:
+        declare(column("size"))
+        sync(url)
+        insert(url, "1, 10")
+        below = load_history(url)[0].revision
+        statement = "assert op.get_bind().scalar(sa.text('SELECT count(*) FROM things'))"
+        add_revision(versions, "filled", statement, below=below)
+        sync(url)
+        commit_all(git)
+        for columns in ([column("weight")], [column("weight"), column("length")]):
+            declare(column("size"), *columns)
+            sync(url)
+
+        # The history cannot be applied to an empty database, so nothing is rewritten.
+        assert columns_of(url) == ["id", "size", "weight", "length"]
+
+    def test_ended_process(self, url: str, declare: Declare) -> None:
+        declare(column("size"))
+        sync(url)
+        (left := Path(".dev/tmp1234")).mkdir()
+        with history.scratch_database(url) as scratch:
+            name = make_url(scratch).database
+        asyncio.run(execute(url, f'CREATE DATABASE "{name}"'))
+        declare(column("size"), column("weight"))
+
+        sync(url)
+
+        assert not left.exists()
+        found = sa.text("SELECT count(*) FROM pg_database WHERE datname LIKE '%_scratch_%'")
+        assert migrations.on_connection(url, lambda connection: connection.scalar(found)) == 0
+
+    def test_value_that_is_rejected(self, url: str, declare: Declare) -> None:
+        declare(sa.Column("size", sa.Integer, server_default="1"))
+        sync(url)
+        declare(sa.Column("size", sa.Integer, server_default=sa.text("abc")))
+
+        with pytest.raises(
+            CLIError, match=r"PostgreSQL rejects a value of the models(.|\n)*Correct the model"
+        ):
+            sync(url)
+
+    def test_written_by_hand(
+        self,
+        url: str,
+        versions: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        monkeypatch.setenv("APP_ENVIRONMENT", "development")
+        monkeypatch.setenv("DATABASE_URL", url)
+        CliRunner().invoke(app, ["db", "revision", "--empty", "fill sizes"])
+
+        sync(url)
+
+        # It is not applied before it is written.
+        assert migrations.current(url) == ("0001",)
+        assert "It was created by `db revision`." in capsys.readouterr().out
+        file = next(versions.glob("*fill_sizes*"))
+        file.write_text(
+            file.read_text().replace("pass\n", 'op.execute("CREATE VIEW sizes AS SELECT 1")\n', 1)
+        )
+        result = CliRunner().invoke(app, ["db", "upgrade"])
+        assert result.exit_code == 0, result.output
+        asyncio.run(execute(url, "DROP VIEW sizes"))
+
+    def test_rejected_statement(
+        self,
+        url: str,
+        versions: Path,
+        declare: Declare,
+        git: Git,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
         declare(column("size"))
         sync(url)
         insert(url, "1, 5")
         commit_all(git)
         declare(sa.Column("size", sa.Integer, sa.ForeignKey("things.id")))
 
-        with pytest.raises(CLIError, match=r"violates foreign key.*\n.*then try again"):
-            sync(url)
+        sync(url)
 
-        assert created(versions) == ["create_things.py"]
+        # It can be corrected, and is written again after the rows were corrected.
+        assert created(versions) == ["change_constraints_of_schema.py", "create_things.py"]
+        output = capsys.readouterr().out
+        assert "created, but not applied" in output
+        assert 'It fails: insert or update on table "things" violates foreign key' in output
+        assert 'Key (size)=(5) is not present in table "things".' in output
+        asyncio.run(execute(url, "UPDATE things SET size = 1"))
+        sync(url)
+        assert "created and applied" in capsys.readouterr().out
+        sync(url)
+        assert len(created(versions)) == 2
 
 
 class TestUndo:

@@ -224,9 +224,10 @@ def plan(url: str, revision: str, *, down: bool = False) -> "list[Script]":
         if down:
             return list(scripts.iterate_revisions(current, revision, select_for_downgrade=True))
         return list(scripts.iterate_revisions(revision, current, implicit_base=True))[::-1]
-    except RevisionError as error:
+    except (RevisionError, AssertionError) as error:  # an empty text is an AssertionError
         raise CLIError(
-            f"There is no revision {revision} {'below' if down else 'above'} that of the database. "
+            f"There is no revision {revision} {'below' if down else 'above'} that of the database"
+            f"{', or there are several, after a merge' if down else ''}. "
             f"List the revisions: uv run {SLUG} db history"
         ) from error
 

@@ -114,9 +114,11 @@ def on_connection[T](url: str, function: Callable[[Connection], T]) -> T:
 
 
 def reason(error: DBAPIError) -> str:
-    """Return the error message of PostgreSQL."""
-    message = str(error.orig).partition(": ")[2] or str(error.orig)
-    message = " ".join(message.splitlines()[:2])
+    """Return the error message of PostgreSQL, with its details."""
+    message = (str(error.orig).partition(": ")[2] or str(error.orig)).partition("\n")[0]
+    cause = getattr(error.orig, "__cause__", None)
+    details = [getattr(cause, name, None) for name in ("detail", "hint")]
+    message = " ".join(filter(None, [message, *details]))
     if getattr(error.orig, "sqlstate", None) == CHECK_VIOLATION:
         return f"{message}. Change these rows first: op.execute(...) in the migration"
     return message

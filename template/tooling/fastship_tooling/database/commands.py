@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from fastship_tooling.schema_sync.state import State
 
 SEEDS = Path("tests/seeds.py")
+BY_HAND = "was created by `db revision`"
 
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
@@ -63,9 +64,11 @@ def downgrade(
     from alembic import command
 
     from app import migrations
+    from fastship_tooling.schema_sync import branches
 
     with database_url() as url, migration_errors():
-        reverted = [str(entry.doc).removesuffix(".") for entry in plan(url, revision, down=True)]
+        entries = plan(url, revision, down=True)
+        reverted = [str(entry.doc).removesuffix(".") for entry in entries]
         if not reverted:
             raise CLIError(
                 "Nothing to revert: the database is at this revision already. "
@@ -75,6 +78,7 @@ def downgrade(
             f"Revert {', '.join(reverted)}? Data in removed tables and columns is lost.", yes=yes
         )
         command.downgrade(migrations.config(url), revision)
+        branches.forget(branches.folder_of(url), [entry.revision for entry in entries])
     console.print("Done. `dev` applies the migration again, unless you delete its file.")
 
 
@@ -96,12 +100,15 @@ def revision(
     from fastship_tooling.schema_sync.state import Created
 
     with database_url() as url, migration_errors():
+        if not message.strip():
+            raise CLIError("The message is empty. Write in a few words what changes.")
         config = migrations.config(url)
         if empty:
             plan(url, "head")
+            state, held = read_state(), [BY_HAND]
             with redirect_stdout(StringIO()):  # Alembic prints each step
                 created = command.revision(config, message)
-            path = Path(created.path)  # type: ignore[union-attr]
+            revision, path = created.revision, Path(created.path)  # type: ignore[union-attr]
         else:
             state = apply_migrations(url)
             draft = migrations.on_connection(url, partial(compare, config, None, message=message))
@@ -110,16 +117,24 @@ def revision(
                     "The models have no changes, so no migration was created. To write one by hand: "
                     f"{command_line(f'db revision --empty "{message}"')}"
                 )
-            # `dev` must neither apply it nor rewrite it.
-            state[draft.revision] = Created("", draft.destructive)
-            state.save()
-            path = draft.path
+            revision, path, held = draft.revision, draft.path, draft.destructive or [BY_HAND]
             for change in draft.destructive:
                 console.print(f"It {change}.", style="yellow", markup=False, soft_wrap=True)
             squawk.warn(
                 next(entry for entry in load_history(url) if entry.revision == draft.revision)
             )
+        # `dev` must neither apply it nor rewrite it.
+        state[revision] = Created("", held)
+        state.save()
     console.print(f"Created {path.name}.\nReview it, then apply it: {command_line('db upgrade')}")
+
+
+def read_state() -> "State":
+    """Return the migrations that were created on this machine."""
+    from fastship_tooling.schema_sync.state import State
+
+    STATE.mkdir(exist_ok=True)
+    return State(STATE / "migrations.json")
 
 
 def apply_migrations(url: str) -> "State":
@@ -132,10 +147,8 @@ def apply_migrations(url: str) -> "State":
         CLIError: A destructive migration is not applied. Nothing has changed.
     """
     from app import migrations
-    from fastship_tooling.schema_sync.state import State
 
-    STATE.mkdir(exist_ok=True)
-    state = State(STATE / "migrations.json")
+    state = read_state()
     for entry in plan(url, "head"):
         if changes := state.unconfirmed(entry.revision):
             raise CLIError(
@@ -207,10 +220,11 @@ def reset(yes: Yes = False) -> None:
     from sqlalchemy import text
 
     from app import migrations
+    from fastship_tooling.schema_sync import branches
 
     with database_url() as url, migration_errors():
         require_development("db reset")
-        load_history(url)
+        entries = load_history(url)
         confirm(f"Delete all data in {without_credentials(url)}?", yes=yes)
 
         def empty(connection: "Connection") -> None:
@@ -218,6 +232,7 @@ def reset(yes: Yes = False) -> None:
             connection.execute(text("CREATE SCHEMA public"))
 
         migrations.on_connection(url, empty)
+        branches.forget(branches.folder_of(url), [entry.revision for entry in entries])
         migrations.upgrade(url)
     console.print("The database is empty and has all migrations.")
 

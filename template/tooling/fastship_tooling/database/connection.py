@@ -1,6 +1,7 @@
 """The development database."""
 
 import os
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -30,10 +31,12 @@ def development_database() -> Iterator[str]:
             asyncio.run(ensure_database(url))
         # For the settings, here and in child processes.
         os.environ["DATABASE_URL"] = url
+        url = url.replace("postgresql://", "postgresql+asyncpg://")
         try:
-            yield url.replace("postgresql://", "postgresql+asyncpg://")
+            yield url
         finally:
-            branches.remember(branches.folder_of(url))
+            if "alembic" in sys.modules:  # otherwise, the command has applied nothing
+                branches.remember_current(url)
 
 
 async def ensure_database(url: str) -> None:

@@ -7,14 +7,15 @@ revert it after its file is gone. Other servers are not changed.
 import re
 import runpy
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from shutil import copy
 from typing import TYPE_CHECKING
 
 from app.cli.console import CLIError, console
-from app.cli.db import VERSIONS, load_history, migration_errors
+from app.cli.db import VERSIONS, load_history, migration_errors, plan
 from fastship_tooling.database import postgres
 from fastship_tooling.project import STATE, command_line
 
@@ -37,17 +38,59 @@ def folder_of(url: str) -> Path | None:
     return None
 
 
-def remember(folder: Path | None) -> None:
-    """Copy the migrations of the working tree.
+def remember(folder: Path | None, applied: Collection[str]) -> None:
+    """Copy the migrations that the database has, as they were applied.
 
     Args:
         folder: Folder of the kept migrations.
+        applied: Revisions that the database has.
     """
     if not folder:
         return
     for file in Path(VERSIONS).glob("*.py"):
-        if found := REVISION.search(text := file.read_text("utf-8")):
-            (folder / f"{found[1]}.py").write_text(text, "utf-8")
+        if not (found := REVISION.search(text := file.read_text("utf-8"))):
+            continue
+        kept, edited = folder / f"{found[1]}.py", folder / f"{found[1]}.edited"
+        if found[1] not in applied:
+            forget(folder, [found[1]])
+        elif not kept.exists():
+            kept.write_text(text, "utf-8")
+        elif kept.read_text("utf-8") != text and not (
+            edited.exists() and edited.read_text("utf-8") == text
+        ):
+            edited.write_text(text, "utf-8")
+            console.print(
+                f"{file.name} was edited after it was applied, so the database lacks the edit. Write it as "
+                f"another migration ({command_line('db revision --empty')}), or start with an empty "
+                f"database: {command_line('db reset')}",
+                style="yellow",
+                soft_wrap=True,
+            )
+
+
+def remember_current(url: str) -> None:
+    """Copy the migrations that a command has applied.
+
+    Args:
+        url: Database URL, with the async driver.
+    """
+    from sqlalchemy.exc import DBAPIError
+
+    with suppress(CLIError, DBAPIError, OSError):
+        missing = {entry.revision for entry in plan(url, "head")}
+        remember(folder_of(url), {entry.revision for entry in load_history(url)} - missing)
+
+
+def forget(folder: Path | None, revisions: Iterable[str]) -> None:
+    """Remove the texts of migrations that will be applied again.
+
+    Args:
+        folder: Folder of the kept migrations.
+        revisions: Their revisions.
+    """
+    for revision in revisions if folder else ():
+        for suffix in (".py", ".edited"):
+            (folder / f"{revision}{suffix}").unlink(missing_ok=True)  # type: ignore[operator]
 
 
 def revert(url: str, folder: Path | None) -> None:

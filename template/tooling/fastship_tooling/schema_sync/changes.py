@@ -11,6 +11,8 @@ from alembic.operations import ops
 from sqlalchemy import Connection, types
 from sqlalchemy.exc import DBAPIError
 
+from fastship_tooling.schema_sync.names import DIALECT
+
 MAX_NAME_LENGTH = 60
 REPLACES = "replaces"
 """First word of a change that exchanges a constraint. It loses no row, but must be confirmed."""
@@ -164,7 +166,8 @@ def _destructive(operation: Any, connection: Connection) -> Iterator[str]:
             place = f"{operation.table_name}.{operation.column_name}"
             new, old = operation.modify_type, operation.existing_type
             if new is not None and not (old is not None and widens(old, new)):
-                yield f"changes {place} from {old} to {new}"
+                before, after = (each and each.compile(dialect=DIALECT) for each in (old, new))
+                yield f"changes {place} from {before} to {after}"
             null = sa.column(operation.column_name).is_(None)
             if operation.modify_nullable is False and _any_row(operation, connection, null):
                 yield f"makes {place} not nullable, but some rows are null"

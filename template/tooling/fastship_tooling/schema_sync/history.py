@@ -1,12 +1,14 @@
 """The migrations, and how they differ from the models."""
 
 import asyncio
-import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
+from functools import partial
+from hashlib import sha256
 from io import StringIO
 from pathlib import Path
+from shutil import copy
 
 from alembic import command
 from alembic.config import Config
@@ -14,11 +16,14 @@ from alembic.migration import MigrationContext
 from alembic.operations import ops
 from alembic.script import Script
 from sqlalchemy import Connection, make_url
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
+from app import migrations
+from app.cli.console import CLIError
 from app.cli.db import load_history
-from fastship_tooling.schema_sync import job_queue, renames
+from fastship_tooling.schema_sync import downgrades, job_queue, renames
 from fastship_tooling.schema_sync.changes import destructive_changes, name
 from fastship_tooling.schema_sync.names import check_names
 from fastship_tooling.schema_sync.renames import Rename
@@ -52,6 +57,7 @@ class History(dict[str, Script]):
 
     def __init__(self, url: str) -> None:
         super().__init__({entry.revision: entry for entry in load_history(url)})
+        self.url = url
         self.head = next(iter(self), None)
 
     def path(self, revision: str) -> Path:
@@ -62,6 +68,37 @@ class History(dict[str, Script]):
         """Return the revision before another one; None before a merge."""
         below = self[revision].down_revision
         return below if isinstance(below, str) else None
+
+    def stage(self, folder: Path, without: Collection[str]) -> Config:
+        """Copy the history to a temporary folder, and return its configuration.
+
+        Args:
+            folder: The folder.
+            without: Revisions to leave out.
+        """
+        versions = folder.resolve() / "versions"
+        versions.mkdir()
+        for revision in self.keys() - set(without):
+            copy(self.path(revision), versions)
+        return migrations.config(self.url, versions)
+
+    def compare(self, staged: Config, revision: str | None) -> Draft | None:
+        """Create a migration in another folder. See the function `compare`.
+
+        Args:
+            staged: Configuration with the folder.
+            revision: Revision ID; by default a new one.
+
+        Raises:
+            CLIError: PostgreSQL rejects a value of the models.
+        """
+        try:
+            return migrations.on_connection(self.url, partial(compare, staged, revision))
+        except DBAPIError as error:
+            raise CLIError(
+                f"PostgreSQL rejects a value of the models: {migrations.reason(error)}\n"
+                f"Correct the model: {error.statement}"
+            ) from error
 
 
 def compare(
@@ -100,6 +137,7 @@ def compare(
         renames.apply(found[0], [*renames.hinted(upgrade), *answered], context.impl)
         possible.extend(renames.possible(upgrade, context.impl))
         found[0].message = message or name(upgrade)
+        downgrades.fill(found[0])
         destructive.extend(destructive_changes(upgrade, connection))
 
     config.attributes["connection"] = connection
@@ -121,15 +159,19 @@ def scratch_database(url: str) -> Iterator[str]:
         url: URL of the existing database, with the async driver.
     """
     existing = make_url(url)
-    scratch = existing.set(database=f"{existing.database}_scratch_{os.getpid()}")
+    # Other folders may use the same server. A process that was ended has left its database.
+    place = sha256(str(Path.cwd()).encode()).hexdigest()[:8]
+    scratch = existing.set(database=f"{existing.database}_scratch_{place}")
 
-    async def execute(statement: str) -> None:
+    async def execute(*statements: str) -> None:
         engine = create_async_engine(url, poolclass=NullPool, isolation_level="AUTOCOMMIT")
         async with engine.connect() as connection:
-            await connection.exec_driver_sql(f'{statement} "{scratch.database}"')
+            for statement in statements:
+                await connection.exec_driver_sql(statement)
 
-    asyncio.run(execute("CREATE DATABASE"))
+    drop = f'DROP DATABASE IF EXISTS "{scratch.database}" WITH (FORCE)'
+    asyncio.run(execute(drop, f'CREATE DATABASE "{scratch.database}"'))
     try:
         yield scratch.render_as_string(hide_password=False)
     finally:
-        asyncio.run(execute("DROP DATABASE"))
+        asyncio.run(execute(drop))

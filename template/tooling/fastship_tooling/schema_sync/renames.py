@@ -7,13 +7,14 @@ Alembic sees a dropped and an added column. A hint in the model tells that they 
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from alembic.ddl.impl import DefaultImpl
 from alembic.operations import ops
 from sqlalchemy import CheckConstraint, Column, ForeignKeyConstraint, Index
 
-from app.cli.console import console
+from app.cli.console import CLIError, console
 from fastship_tooling.schema_sync.names import DIALECT
 
 HINT = "renamed_from"
@@ -44,13 +45,23 @@ def hinted(upgrade: ops.UpgradeOps) -> list[Rename]:
 
     Args:
         upgrade: Differences between the models and the database.
+
+    Raises:
+        CLIError: Two columns have the same previous name.
     """
-    return [
+    found = [
         Rename(group.table_name, column.info[HINT], column.name)
         for group, dropped, added in _groups(upgrade)
         for column in (operation.column for operation in added.values())
         if column.info.get(HINT) in dropped
     ]
+    for one, other in pairwise(sorted(found, key=lambda each: (each.table, each.old))):
+        if (one.table, one.old) == (other.table, other.old):
+            raise CLIError(
+                f"{one.new} and {other.new} of {one.table} have the same {HINT}: {one.old}. "
+                "Remove it from the one that is new."
+            )
+    return found
 
 
 def possible(upgrade: ops.UpgradeOps, impl: DefaultImpl) -> list[Rename]:

@@ -1,6 +1,7 @@
 """The state of `schema_sync`: the migrations that were created on this machine."""
 
 import json
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from hashlib import sha256
@@ -15,11 +16,13 @@ class Created:
 
     Args:
         digest: Hash of the file as it was created, to detect manual edits.
-        destructive: Destructive changes, which must be confirmed.
+        destructive: Changes that must be confirmed before it is applied.
+        confirmed: Those that were confirmed. It may contain them when it is rewritten.
     """
 
     digest: str
     destructive: list[str] = field(default_factory=list)
+    confirmed: list[str] = field(default_factory=list)
 
 
 class State(dict[str, Created]):
@@ -43,9 +46,20 @@ class State(dict[str, Created]):
         new.replace(self.file)
 
     def unconfirmed(self, revision: str | None) -> list[str]:
-        """Return the destructive changes of a migration that must be confirmed."""
+        """Return the changes of a migration that must be confirmed."""
         known = self.get(revision or "")
         return known.destructive if known else []
+
+    def confirm(self, revisions: Iterable[str]) -> None:
+        """Remember that migrations were applied, so the user has confirmed them.
+
+        Args:
+            revisions: The applied migrations.
+        """
+        for known in filter(None, map(self.get, revisions)):
+            known.confirmed += known.destructive
+            known.destructive = []
+        self.save()
 
     def is_rewritable(self, revision: str, path: Path) -> bool:
         """Return whether a migration was created here, and neither edited nor committed.

@@ -1,12 +1,13 @@
 """Synchronize the database schema with the models."""
 
+import shutil
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import suppress
 from functools import partial
 from importlib.util import cache_from_source
+from itertools import chain
 from pathlib import Path
-from shutil import copy
 
 from alembic import command
 from alembic.config import Config
@@ -18,10 +19,11 @@ from app import migrations
 from app.cli.console import CLIError, console
 from app.cli.db import VERSIONS, migration_errors, plan, require_connection
 from fastship_tooling.database import squawk
-from fastship_tooling.project import STATE, command_line
+from fastship_tooling.project import STATE
 from fastship_tooling.schema_sync import branches, renames
 from fastship_tooling.schema_sync.changes import REPLACES, is_lossless
 from fastship_tooling.schema_sync.history import Draft, History, compare, scratch_database
+from fastship_tooling.schema_sync.messages import NOT_APPLIED, remind, report
 from fastship_tooling.schema_sync.renames import Rename
 from fastship_tooling.schema_sync.state import Created, State, digest
 
@@ -34,18 +36,19 @@ def sync(url: str, confirmed: Sequence[str] = ()) -> None:
         confirmed: Destructive changes to apply, as returned by `destructive_changes`.
 
     Raises:
-        CLIError: Models, migrations and database are inconsistent, or a statement failed.
-            Nothing has changed.
+        CLIError: Models, migrations and database are inconsistent. Nothing has changed.
     """
     require_connection(url)
     STATE.mkdir(exist_ok=True)
     with FileLock(STATE / "migrations.lock"):
-        synchronization = SchemaSync(url, confirmed)
+        advice: list[str] = []
+        for old in STATE.glob("tmp*"):  # a process that was ended has left it
+            shutil.rmtree(old, ignore_errors=True)
         try:
             with migration_errors():
-                synchronization.run()
+                SchemaSync(url, confirmed, advice).run()
         except CLIError as error:
-            raise CLIError("\n".join([str(error), *synchronization.advice])) from error
+            raise CLIError("\n".join([str(error), *advice])) from error
 
 
 class SchemaSync:
@@ -54,40 +57,51 @@ class SchemaSync:
     Args:
         url: Database URL, with the async driver.
         confirmed: Destructive changes to apply, as returned by `destructive_changes`.
+        advice: Receives what to add to an error.
     """
 
-    def __init__(self, url: str, confirmed: Sequence[str]) -> None:
+    def __init__(self, url: str, confirmed: Sequence[str], advice: list[str]) -> None:
         self.url = url
         self.confirmed = confirmed
         self.state = State(STATE / "migrations.json")
         self.history = History(url)
         self.kept = branches.folder_of(url)
-        self.advice: list[str] = []
+        self.advice = advice
+        self.applied: set[str] = set()
 
     def run(self) -> None:
         """Synchronize."""
-        branches.remember(self.kept)
         branches.revert(self.url, self.kept)
         missing = [script.revision for script in plan(self.url, "head")]
+        self._remember(self.history.keys() - set(missing))
+        self.state.confirm(self.applied)
         held = next(filter(self.state.unconfirmed, missing), None)
         target = self.history.previous(held) if held else self.history.head
         if target in missing:
             self._upgrade(target, missing)
         # The user has edited or committed it, or another migration follows.
         if held and (held != self.history.head or not self._is_rewritable(held)):
-            self._remind(self.history.path(held), self.state.unconfirmed(held))
+            remind("not applied", self.history.path(held), self.state.unconfirmed(held))
             return
         with tempfile.TemporaryDirectory(dir=STATE) as folder:
-            staged = self._stage(Path(folder), without=[held] if held else [])
-            draft = migrations.on_connection(self.url, partial(compare, staged, held))
+            staged = self.history.stage(Path(folder), without=[held] if held else [])
+            draft = self.history.compare(staged, held)
             self._apply(draft, staged, held, self._rewritable(target))
 
+    def _remember(self, applied: Iterable[str]) -> None:
+        self.applied.update(applied)
+        branches.remember(self.kept, self.applied)
+
     def _upgrade(self, target: str, missing: list[str]) -> None:
-        self.advice = branches.advice(self.kept, missing)
+        self.advice[:] = branches.advice(self.kept, missing)
         migrations.upgrade(self.url, target)
+        applied = missing[: missing.index(target) + 1]
+        for revision in applied:
+            report("applied", self.history.path(revision))
+        self._remember(applied)
         for line in self.advice:
             console.print(line, style="yellow", markup=False, soft_wrap=True)
-        self.advice = []
+        self.advice.clear()
 
     def _apply(
         self, draft: Draft | None, staged: Config, held: str | None, rewritable: list[str]
@@ -101,16 +115,17 @@ class SchemaSync:
             rewritable: Applied migrations that may be rewritten, newest first.
         """
         replaced = [held] if held else []
+        confirmed = {*self.confirmed, *chain(*(self.state[each].confirmed for each in rewritable))}
         if draft is None:
             self._remove(replaced)
             if len(rewritable) > 1:
-                self._rewrite(rewritable, None)
+                self._rewrite(rewritable, None, confirmed)
             return
         unconfirmed = bool(set(draft.destructive) - set(self.confirmed))
         if (
             rewritable
             and (not unconfirmed or self._is_undo(draft, staged))
-            and self._rewrite([*replaced, *rewritable], staged, undo=unconfirmed)
+            and self._rewrite([*replaced, *rewritable], staged, set() if unconfirmed else confirmed)
         ):
             return
         # It was asked before if such a migration was created and not applied.
@@ -118,17 +133,24 @@ class SchemaSync:
             self._rename(answered)
             return
         if unconfirmed:
-            self._remind(self._install(draft, replaced), draft.destructive)
+            remind(NOT_APPLIED, self._install(draft, replaced), draft.destructive)
             return
-        draft.destructive = []
-        path = self._install(draft, replaced)
+        path = self._install(draft, replaced, confirmed=draft.destructive)
         try:
             migrations.upgrade(self.url, draft.revision)
-        except DBAPIError:
+        except DBAPIError as error:
             self.history = History(self.url)
-            self._remove([draft.revision])
-            raise
-        _report("created and applied", path)
+            if migrations.is_lock_failure(error):
+                self._remove([draft.revision])
+                raise
+            self.state[draft.revision].destructive = failure = [
+                f"fails: {migrations.reason(error)}"
+            ]
+            self.state.save()
+            remind(NOT_APPLIED, path, failure)
+            return
+        self._remember([draft.revision])
+        report("created and applied", path)
         self._check(path)
 
     def _rename(self, answered: list[Rename]) -> None:
@@ -138,7 +160,7 @@ class SchemaSync:
             answered: Renames that the models do not declare.
         """
         with tempfile.TemporaryDirectory(dir=STATE) as folder:
-            staged = self._stage(Path(folder), without=[])
+            staged = self.history.stage(Path(folder), without=[])
             again = partial(compare, staged, None, answered=answered)
             self._apply(migrations.on_connection(self.url, again), staged, None, [])
 
@@ -172,35 +194,23 @@ class SchemaSync:
             revision = self.history.previous(revision)
         return found
 
-    def _stage(self, folder: Path, without: list[str]) -> Config:
-        """Copy the history to a temporary folder.
-
-        Args:
-            folder: The folder.
-            without: Revisions to leave out.
-        """
-        versions = folder.resolve() / "versions"
-        versions.mkdir()
-        for revision in self.history.keys() - set(without):
-            copy(self.history.path(revision), versions)
-        return migrations.config(self.url, versions)
-
     def _rewrite(
-        self, replaced: list[str], increment: Config | None, *, undo: bool = False
+        self, replaced: list[str], increment: Config | None, confirmed: Collection[str]
     ) -> bool:
         """Replace several migrations by one, and apply the new part of it.
 
         Args:
             replaced: The migrations, newest first.
             increment: History whose latest revision is missing in the database.
-            undo: Whether the new migration must not be destructive.
+            confirmed: Destructive changes that the new migration may have.
 
         Returns:
-            False if it is, or if the server does not allow a second database for the comparison.
+            False if it has others, such as a rename that it would not contain, or if the history cannot
+            be applied to a second database for the comparison.
         """
         base = self.history.previous(replaced[-1])
         with tempfile.TemporaryDirectory(dir=STATE) as folder:
-            staged = self._stage(Path(folder), replaced)
+            staged = self.history.stage(Path(folder), replaced)
             try:
                 with scratch_database(self.url) as scratch:
                     staged.attributes["url"] = scratch
@@ -209,9 +219,9 @@ class SchemaSync:
                     whole = migrations.on_connection(
                         scratch, partial(compare, staged, replaced[-1])
                     )
-            except DBAPIError:
+            except Exception:  # a migration may need rows
                 return False
-            if undo and whole and whole.destructive:
+            if whole and not set(whole.destructive) <= set(confirmed):
                 return False
 
             def apply(connection: Connection) -> Path | None:
@@ -221,38 +231,43 @@ class SchemaSync:
                 staged.attributes["connection"] = connection
                 command.stamp(staged, whole.revision if whole else base or "base", purge=True)
                 if whole:
-                    whole.destructive = []
-                    return self._install(whole, replaced)
+                    return self._install(whole, replaced, confirmed=whole.destructive)
                 self._remove(replaced)
                 return None
 
-            path = migrations.on_connection(self.url, apply)
-        if path:
-            _report("rewritten and applied", path)
+            try:
+                path = migrations.on_connection(self.url, apply)
+            except DBAPIError:  # reported for the increment alone
+                return False
+        if path and whole:
+            self._remember([whole.revision])
+            report("rewritten and applied", path)
             self._check(path)
         else:
             console.print("Migration removed: the models have no changes.", style="green")
         return True
 
-    def _install(self, draft: Draft, replaced: list[str]) -> Path:
+    def _install(self, draft: Draft, replaced: list[str], confirmed: Sequence[str] = ()) -> Path:
         """Move a migration to `versions/`.
 
         Args:
             draft: The migration.
             replaced: Revisions that it replaces.
+            confirmed: Its destructive changes that are confirmed.
         """
         path = Path(VERSIONS) / draft.path.name
         content = draft.path.read_bytes()
         # Save the state first: after an interruption, a destructive migration must stay unconfirmed.
         # A comparison would not find the renames again, so a migration with such is not rewritten.
         created = "" if draft.answered else digest(content)
-        self.state[draft.revision] = Created(created, draft.destructive)
+        held = [change for change in draft.destructive if change not in confirmed]
+        self.state[draft.revision] = Created(created, held, [*confirmed])
         self.state.save()
         if not path.exists() or path.read_bytes() != content:
             path.write_bytes(content)
             # Python does not notice a change within one second, and would use the old bytecode.
             Path(cache_from_source(path)).unlink(missing_ok=True)
-        branches.remember(self.kept)
+        branches.forget(self.kept, [draft.revision, *replaced])
         for revision in replaced:
             old = self.history.path(revision)
             if old.resolve() != path.resolve():
@@ -276,18 +291,3 @@ class SchemaSync:
                     squawk.accept(script, "confirmed")
                 else:
                     squawk.warn(script)
-
-    def _remind(self, path: Path, destructive: list[str]) -> None:
-        _report("created, but not applied", path, style="yellow")
-        for change in destructive:
-            console.print(f"  It {change}.", style="yellow", markup=False, soft_wrap=True)
-        console.print(
-            f"Review it, edit it if necessary, then apply it: {command_line('db upgrade')}",
-            style="yellow",
-            soft_wrap=True,
-        )
-
-
-def _report(event: str, path: Path, style: str = "green") -> None:
-    relative = path.relative_to(Path.cwd()) if path.is_absolute() else path
-    console.print(f"Migration {event}: {relative.as_posix()}", style=style, soft_wrap=True)
