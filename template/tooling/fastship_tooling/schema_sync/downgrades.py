@@ -22,7 +22,7 @@ VALUES = {
 
 
 def fill(script: ops.MigrationScript) -> None:
-    """Give existing rows a value in the required columns that the downgrade adds. Theirs were dropped.
+    """Add a temporary default to the required columns that the downgrade adds, for existing rows.
 
     Args:
         script: Migration with both directions.
