@@ -90,6 +90,18 @@ class TestRunning:
 
         assert first == second
 
+    def test_stopped_by_others(self) -> None:
+        with postgres.running() as address:
+            postgres.find_cluster().stop()
+            postgres.restart_if_stopped("postgresql+asyncpg://postgres@db.example.com:5432/app")
+            with pytest.raises(OSError, match="Connect call failed"):
+                asyncio.run(query(address))
+
+            postgres.restart_if_stopped(f"{address}/app".replace("://", "+asyncpg://"))
+            postgres.restart_if_stopped(f"{address}/app")
+
+            assert asyncio.run(query(address)) == 42
+
     def test_incompatible_data(self) -> None:
         with postgres.running():
             pass

@@ -168,6 +168,20 @@ def running() -> Iterator[str]:
                 users.release()
 
 
+def restart_if_stopped(url: str) -> None:
+    """Start the server again if a URL is that of the project's own, and something has stopped it.
+
+    Args:
+        url: Database URL, with any driver.
+
+    Raises:
+        PostgresError: PostgreSQL cannot be started.
+    """
+    cluster = find_cluster()
+    if not cluster.running_port() and f"@127.0.0.1:{free_port(cluster.data)}/" in url:
+        cluster.start()
+
+
 def home_of(url: str) -> Path | None:
     """Return the folder of the development server, or None if a URL is that of another server.
 

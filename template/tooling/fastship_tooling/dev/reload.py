@@ -216,8 +216,11 @@ def _create_app() -> Any:
     settings = load_settings()
     if HAS_DATABASE:
         from app.cli.db import require_url
+        from fastship_tooling.database.postgres import restart_if_stopped
         from fastship_tooling.schema_sync.sync import sync
 
+        with suppress(CLIError):  # PostgreSQL is not installed here, and not needed
+            restart_if_stopped(require_url(settings))
         sync(require_url(settings))
     from app.main import create_app
 
