@@ -120,6 +120,15 @@ class TestDev:
         assert "secret-password" not in out
         assert out.endswith("Stopped.\n")
 
+    def test_all_addresses(self, events: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+        port = free_port()
+
+        command.dev(host="0.0.0.0", port=port)  # noqa: S104
+
+        assert f"serve 0.0.0.0:{port} in development" in events
+        assert f"Home   http://127.0.0.1:{port}\n" in capsys.readouterr().out
+        assert command.name("::1") == "[::1]"
+
     def test_port_setting(self, events: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
         port = free_port()
         monkeypatch.setenv("APP_PORT", str(port))
@@ -165,4 +174,4 @@ def test_second_interrupt(monkeypatch: pytest.MonkeyPatch) -> None:
 
     assert command.interrupted.is_set()
     command.interrupted.clear()
-    assert handlers == {signal.SIGINT: signal.SIG_IGN, signal.SIGTERM: signal.SIG_IGN}
+    assert handlers == dict.fromkeys(command.STOP_SIGNALS, signal.SIG_IGN)

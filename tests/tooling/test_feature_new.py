@@ -235,6 +235,13 @@ class TestNewLike:
         with pytest.raises(CLIError, match=message):
             new("parcels", specification, pattern="items")
 
+    def test_sorted_text(self, project: Path) -> None:
+        new("boxes", "label:str:sort")
+
+        # A stored value may be empty, or end with spaces, which the type of requests would refuse or remove.
+        schemas = read_files(project)["src/app/boxes/schemas.py"]
+        assert 'SORTS: ClassVar[dict[str, Any]] = {"label": Text}' in schemas
+
     def test_special_pattern(self, project: Path) -> None:
         new("boxes", "size:int:sort")
 

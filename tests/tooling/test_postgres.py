@@ -1,8 +1,11 @@
 import asyncio
 import os
+import re
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,7 +13,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 from fastship_tooling.database import postgres
-from fastship_tooling.database.connection import ensure_database
+from fastship_tooling.database.connection import ensure_database, restart_if_stopped
 
 OTHER_PROCESS = """
 import sys
@@ -93,14 +96,33 @@ class TestRunning:
     def test_stopped_by_others(self) -> None:
         with postgres.running() as address:
             postgres.find_cluster().stop()
-            postgres.restart_if_stopped("postgresql+asyncpg://postgres@db.example.com:5432/app")
+            restart_if_stopped("postgresql+asyncpg://postgres@db.example.com:5432/app")
             with pytest.raises(OSError, match="Connect call failed"):
                 asyncio.run(query(address))
 
-            postgres.restart_if_stopped(f"{address}/app".replace("://", "+asyncpg://"))
-            postgres.restart_if_stopped(f"{address}/app")
+            restart_if_stopped(f"{address}/app".replace("://", "+asyncpg://"))
+            restart_if_stopped(f"{address}/app")
 
             assert asyncio.run(query(address)) == 42
+
+    @pytest.mark.skipif(sys.platform == "win32", reason="Windows has other signals")
+    def test_crash_of_the_machine(self) -> None:
+        cluster = postgres.find_cluster()
+        sleep = subprocess.Popen(["/bin/sleep", "60"], **cluster.identity)
+        with other_process() as (other, _), sleep as unrelated:
+            pid_file = cluster.data / "postmaster.pid"
+            os.kill(int(pid_file.read_text().split()[0]), signal.SIGKILL)
+            other.kill()
+            left = re.sub(r"\A\d+", str(unrelated.pid), pid_file.read_text())
+            time.sleep(0.5)
+            pid_file.write_text(left)
+            try:
+                with postgres.running() as address:
+                    assert asyncio.run(query(address)) == 42
+
+                assert unrelated.poll() is None
+            finally:
+                unrelated.kill()
 
     def test_incompatible_data(self) -> None:
         with postgres.running():

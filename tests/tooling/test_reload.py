@@ -1,3 +1,4 @@
+import os
 import socket
 import subprocess
 import sys
@@ -329,11 +330,21 @@ class TestCreateApp:
 
 
 PRINT_MODULES = """
-import gc, sys, threading
+import gc, signal, sys, threading
 from fastship_tooling.dev import libraries
 own = [name for name in sys.modules if name.partition(".")[0] == "app"]
-print(own, threading.active_count(), gc.get_freeze_count() > 10_000, gc.isenabled())
+ignored = signal.getsignal(signal.SIGTERM) == signal.SIG_IGN
+print(own, ignored, threading.active_count(), gc.get_freeze_count() > 10_000, gc.isenabled())
 """
+
+
+def test_env_file_in_another_encoding(folder: Path) -> None:
+    (folder / ".env").write_text("APP_NAME=Shop\n")
+    file = reload.EnvFile()
+    (folder / ".env").write_bytes(b"APP_NAME=Gr\xfcn\n")
+    os.utime(folder / ".env", (1, 1))
+
+    assert file.changes() == [".env"]
 
 
 def test_libraries() -> None:
@@ -342,7 +353,7 @@ def test_libraries() -> None:
         [sys.executable, "-c", PRINT_MODULES], check=True, capture_output=True, text=True
     )
 
-    assert result.stdout == "[] 1 True True\n"
+    assert result.stdout == "[] True 1 True True\n"
     assert result.stderr == ""
 
 

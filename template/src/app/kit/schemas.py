@@ -38,7 +38,10 @@ QueryInt32 = Annotated[int, Field(ge=-(2**31), lt=2**31)]
 Int32 = Annotated[QueryInt32, Strict()]
 """A 32-bit integer, as in an INTEGER column. A numeric string is rejected."""
 
-FiniteFloat = Annotated[float, Strict(), Field(allow_inf_nan=False)]
+QueryFloat = Annotated[float, Field(allow_inf_nan=False)]
+"""A finite number in a query parameter, which is text."""
+
+FiniteFloat = Annotated[QueryFloat, Strict()]
 """A finite number. Unlike Pydantic's type of this name, it rejects a numeric string."""
 
 Money = Annotated[

@@ -71,16 +71,21 @@ class Cluster:
         """Run a program of PostgreSQL whose failure is a valid answer."""
         # The output goes to a file, since a server that pg_ctl starts keeps a pipe open.
         with tempfile.TemporaryFile("w+") as output:
-            done = subprocess.run(
-                [self.binaries / program, *arguments],
-                check=False,
-                cwd=self.binaries,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                timeout=TIMEOUT_SECONDS,
-                **self.identity,
-            )
+            try:
+                done = subprocess.run(
+                    [self.binaries / program, *arguments],
+                    check=False,
+                    cwd=self.binaries,
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=subprocess.STDOUT,
+                    timeout=TIMEOUT_SECONDS,
+                    **self.identity,
+                )
+            except subprocess.TimeoutExpired as error:
+                raise PostgresError(
+                    f"{program} did not end within {TIMEOUT_SECONDS} seconds. Its log: {self.log}"
+                ) from error
             output.seek(0)
             return subprocess.CompletedProcess(done.args, done.returncode, output.read())
 
@@ -105,6 +110,11 @@ class Cluster:
         if self.try_run("pg_ctl", "status", "-D", str(self.data)).returncode:
             return None
         lines = (self.data / "postmaster.pid").read_text().splitlines()
+        # After a crash of the machine, another process may have the ID in the file.
+        if lines[-1].strip() == "ready":
+            with suppress(OSError):
+                check_port_is_free("127.0.0.1", int(lines[3]))
+                return None
         return int(lines[3])
 
     def start(self) -> int:
@@ -112,6 +122,7 @@ class Cluster:
         if not self.data.exists():
             with step("Creating the database server"):
                 self.create()
+        (self.data / "postmaster.pid").unlink(missing_ok=True)  # left over: there is no server
         port = free_port(self.data)
         options = " ".join(f"-c {name}={value or "''"}" for name, value in OPTIONS.items())
         self.run(
@@ -166,20 +177,6 @@ def running() -> Iterator[str]:
                 users.acquire_write(blocking=False)
                 cluster.stop()
                 users.release()
-
-
-def restart_if_stopped(url: str) -> None:
-    """Start the server again if a URL is that of the project's own, and something has stopped it.
-
-    Args:
-        url: Database URL, with any driver.
-
-    Raises:
-        PostgresError: PostgreSQL cannot be started.
-    """
-    cluster = find_cluster()
-    if not cluster.running_port() and f"@127.0.0.1:{free_port(cluster.data)}/" in url:
-        cluster.start()
 
 
 def home_of(url: str) -> Path | None:

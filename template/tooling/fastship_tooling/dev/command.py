@@ -6,7 +6,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Annotated, NoReturn
 
 import typer
@@ -17,7 +17,8 @@ from fastship_tooling.ports import require_free_port
 from fastship_tooling.project import HAS_DATABASE, HAS_REDIS, RUNNING, STATE
 from fastship_tooling.settings import load_settings
 
-STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+# SIGHUP: the terminal was closed. Windows does not have it.
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM))
 interrupted = threading.Event()
 
 
@@ -42,7 +43,7 @@ def dev(
     first_start = ensure_env_file()
     settings = load_settings()
     port = port or settings.app.port
-    url = f"http://{host}:{port}"
+    url = f"http://{name(host)}:{port}"
     mail = getattr(settings, "mail", None)
     if mail and "links_to" not in mail.model_fields_set:
         os.environ["MAIL_LINKS_TO"] = url
@@ -69,7 +70,18 @@ def dev(
             reload.serve(host, port, interrupted.is_set)
         except KeyboardInterrupt:
             pass
-    console.print("Stopped.")
+    with suppress(OSError):  # the terminal was closed
+        console.print("Stopped.")
+
+
+def name(host: str) -> str:
+    """Return an address as a part of a URL, under which this machine can be reached.
+
+    Args:
+        host: Address to listen on.
+    """
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
+    return f"[{host}]" if ":" in host else host
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """The libraries of the application. The process of which `dev` makes copies imports this module."""
 
 import gc
+import signal
 from contextlib import suppress
 from importlib import import_module
 
@@ -29,6 +30,10 @@ LIBRARIES = [
     "uvloop",
     "watchfiles",
 ]
+
+# `dev` ends the copies. A signal for all of its processes must not end this one before.
+for number in (signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)):
+    signal.signal(number, signal.SIG_IGN)
 
 # The garbage collector does not search them, here and in the copies. This saves a quarter of a second.
 gc.disable()

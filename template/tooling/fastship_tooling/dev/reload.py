@@ -48,7 +48,13 @@ class EnvFile:
 
     def __init__(self) -> None:
         self.modified = self._modified()
-        self.values = dotenv_values(ENV_FILE)
+        self.values = self._read()
+
+    def _read(self) -> dict[str, str | None]:
+        # The application reports a file that cannot be read.
+        with suppress(OSError, UnicodeDecodeError):
+            return dotenv_values(ENV_FILE)
+        return {}
 
     def _modified(self) -> int:
         with suppress(FileNotFoundError):
@@ -60,7 +66,7 @@ class EnvFile:
         if self.modified == (modified := self._modified()):
             return []
         self.modified, before = modified, self.values
-        self.values = dotenv_values(ENV_FILE)
+        self.values = self._read()
         if once := [name for name in READ_ONCE if before.get(name) != self.values.get(name)]:
             errors.print(f"Restart dev to apply {', '.join(once)}.", style="yellow")
         return [ENV_FILE.as_posix()]
@@ -216,7 +222,7 @@ def _create_app() -> Any:
     settings = load_settings()
     if HAS_DATABASE:
         from app.cli.db import require_url
-        from fastship_tooling.database.postgres import restart_if_stopped
+        from fastship_tooling.database.connection import restart_if_stopped
         from fastship_tooling.schema_sync.sync import sync
 
         with suppress(CLIError):  # PostgreSQL is not installed here, and not needed

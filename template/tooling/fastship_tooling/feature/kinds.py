@@ -64,7 +64,8 @@ KINDS = {
         unique="uuid4().int % 2**31", query="QueryInt32", bounds=LIMITS,
     ),
     "float": Kind(
-        "FiniteFloat", "float", "", (1.5, 2.5), ("1.5", True), float, query="float", bounds=LIMITS
+        "FiniteFloat", "float", "", (1.5, 2.5), ("1.5", True), float, query="QueryFloat",
+        bounds=LIMITS,
     ),
     "decimal": Kind(
         "Money", "Decimal", "Numeric(12, 2)", ("19.90", "24.50"), ("0.001", "1e11", "much"),

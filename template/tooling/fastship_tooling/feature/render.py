@@ -184,7 +184,7 @@ def list_context(names: Names, fields: list[Field], *, owned: bool, public: bool
         if listed
         else "PageQuery",
         "sorts": _strings(["-created_at", "created_at", *orders]) if sorts else "",
-        "sort_types": ", ".join(f'"{field.name}": {field.kind.request}' for field in sorts),
+        "sort_types": ", ".join(f'"{field.name}": {_sort_type(field)}' for field in sorts),
         "lists": {
             "UNIQUE: list[str]": [field.name for field in unique if not field.is_recursive],
             "OPTIONAL: list[str]": [field.name for field in fields if field.optional],
@@ -192,6 +192,11 @@ def list_context(names: Names, fields: list[Field], *, owned: bool, public: bool
             "SORTS: list[str]": orders,
         },
     }
+
+
+def _sort_type(field: Field) -> str:
+    """Return the type of stored values, which may have other spaces and lengths than those of requests."""
+    return "Text" if field.kind.request == "Line" else field.kind.request
 
 
 def _strings(names: list[str]) -> str:
