@@ -2,6 +2,7 @@
 
 import json
 import os
+import secrets
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -68,6 +69,13 @@ def stack(project: Project) -> Iterator[dict[str, str]]:
         URLs that `up` printed, by service.
     """
     ports = {name: str(free_port()) for name in ("APP_PORT", "DOCS_PORT", "MAIL_PORT")}
+    # The port of the host, as a user would set it, must not reach the container.
+    example = (project.path / ".env.example").read_text()
+    settings = (
+        example.replace("change-me", secrets.token_urlsafe(48))
+        + f"APP_PORT={ports.pop('APP_PORT')}\n"
+    )
+    (project.path / ".env").write_text(settings)
     try:
         try:
             output = project.uv_run("acme-orders", "up", check=True, **ports)
