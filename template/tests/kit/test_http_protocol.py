@@ -90,12 +90,25 @@ def test_joined_writes() -> None:
     head, large = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n", b"x" * 100_000
     chunked = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
 
-    for part in (head, b"{}", head, large, b"more", chunked, head):
+    transport.is_closing.return_value = False
+    for part in (head, b"{}", head, large, memoryview(b"more"), chunked, head):
         joining.write(part)
     joining.close()
 
     written = [head + b"{}", head, large, b"more", chunked, head]
-    assert transport.mock_calls == [*map(call.write, written), call.close()]
+    assert transport.write.mock_calls == [*map(call, written)]
+    assert transport.close.called
+
+
+def test_head_after_the_client_has_gone() -> None:
+    transport = Mock()
+    joining = JoiningTransport(transport)
+    joining.write(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n")
+    transport.is_closing.return_value = True
+
+    joining.close()
+
+    assert not transport.write.called
 
 
 async def test_large_body(port: int) -> None:
@@ -113,6 +126,10 @@ async def test_large_body(port: int) -> None:
 )
 async def test_large_headers(port: int, header: bytes) -> None:
     assert await send(port, HEAD, header) == b""
+
+
+async def test_large_headers_at_once(port: int) -> None:
+    assert await send(port, HEAD + b"x-many: x\r\n" * 10_000 + b"\r\n") == b""
 
 
 @pytest.mark.parametrize("trailer", [b"x-many: x\r\n" * 50_000, b"x: " + b"x" * 1_000_000])

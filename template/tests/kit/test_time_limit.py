@@ -1,5 +1,5 @@
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import suppress
 
 import pytest
@@ -8,7 +8,7 @@ from fastapi.responses import StreamingResponse
 
 from app.config import Settings
 from app.kit.routing import body_limit
-from app.kit.time_limit import TimeLimit, TimeLimits
+from app.kit.time_limit import TimeLimits
 from tests.conftest import client_of, create_test_app
 
 
@@ -99,7 +99,7 @@ async def test_long_stream(app: FastAPI) -> None:
 
 async def test_cancelled_by_others() -> None:
     async def limited() -> None:
-        with TimeLimit(TimeLimits(0.01)) as limit:
+        with TimeLimits(0.01).start() as limit:
             try:
                 await asyncio.sleep(10)
             except asyncio.CancelledError:
@@ -119,7 +119,7 @@ async def test_many_limits() -> None:
 
     async def limited(name: str, start: float, more: float = 0) -> None:
         await asyncio.sleep(start)
-        with suppress(TimeoutError), TimeLimit(limits) as limit:
+        with suppress(TimeoutError), limits.start() as limit:
             limit.extend(more)
             await asyncio.sleep(10)
         ended.append(name)
@@ -134,8 +134,48 @@ async def test_many_limits() -> None:
     assert not limits.running
 
 
+async def expires(limited: Coroutine[None, None, None]) -> bool:
+    """Return whether the code was ended by its limit within five seconds."""
+    done, _ = await asyncio.wait([asyncio.create_task(limited)], timeout=5)
+    return any(isinstance(task.exception(), TimeoutError) for task in done)
+
+
+async def test_limit_after_an_extended_one() -> None:
+    limits = TimeLimits(0.1)
+    with limits.start() as limit:
+        limit.extend(60)
+        await asyncio.sleep(0.3)
+
+    async def limited() -> None:
+        with limits.start():
+            await asyncio.sleep(60)
+
+    assert await expires(limited())
+
+
+def test_another_loop() -> None:
+    limits = TimeLimits(0.1)
+
+    async def limited() -> None:
+        with limits.start():
+            await asyncio.sleep(60)
+
+    async def leave() -> None:
+        leaving.extend(asyncio.create_task(limited()) for _ in range(20))
+        await asyncio.sleep(0.01)
+
+    leaving: list[asyncio.Task[None]] = []
+    closed = asyncio.new_event_loop()
+    closed.run_until_complete(leave())
+    closed.close()
+
+    assert asyncio.run(expires(limited()))
+    for task in leaving:
+        task.get_coro().close()  # type: ignore[union-attr]
+
+
 async def test_end_without_error() -> None:
-    with TimeLimit(TimeLimits(0.01)) as limit, suppress(asyncio.CancelledError):
+    with TimeLimits(0.01).start() as limit, suppress(asyncio.CancelledError):
         await asyncio.sleep(10)
     limit.extend(0)
     await asyncio.sleep(0.01)  # the task is not cancelled

@@ -30,7 +30,7 @@ class JoiningTransport:
     def __getattr__(self, name: str) -> Any:
         return getattr(self.transport, name)
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes | memoryview) -> None:
         """Write the head that waits, and this. Let a head wait."""
         if self.head and len(data) <= MAX_JOINED_BYTES:
             self._write(self.head + data)
@@ -38,8 +38,8 @@ class JoiningTransport:
         elif self.head:  # a copy of a large part would take longer
             self.flush()
             self._write(data)
-        elif data.startswith(b"HTTP/1.1 ") and b"\r\ncontent-length: " in data:
-            self.head = data
+        elif bytes(data[:9]) == b"HTTP/1.1 " and b"\r\ncontent-length: " in bytes(data):
+            self.head = bytes(data)
         else:
             self._write(data)
 
@@ -50,8 +50,9 @@ class JoiningTransport:
             self.head = b""
 
     def close(self) -> None:
-        """Write the head that waits, and close the connection."""
-        self.flush()
+        """Write the head that waits, unless the client has gone, and close the connection."""
+        if not self.transport.is_closing():
+            self.flush()
         self.transport.close()
 
 
@@ -92,6 +93,11 @@ class ServerProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """End the time limit."""
+        # What has arrived may contain a part of the body.
+        if self.header_bytes > MAX_HEADER_BYTES:
+            size = sum(len(name) + len(value) for name, value in self.headers)
+            if len(self.url) + size > MAX_HEADER_BYTES:
+                self._give_up()
         self.in_headers = False
         self.header_bytes = 0
         self._stop_waiting()

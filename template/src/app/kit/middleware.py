@@ -115,7 +115,7 @@ class RequestMiddleware:
 
         host = headers.get(b"host", b"")
         app = self.app if self._is_trusted(scope["path"], host) else UntrustedHost().to_response()
-        limit = TimeLimit(self.time_limits if scope["type"] == "http" else None)
+        limit = self.time_limits.start() if scope["type"] == "http" else TimeLimit()
         try:
             with limit:
                 await app(scope, receive_limited, send_with_headers)

@@ -4,62 +4,26 @@ import asyncio
 from typing import Self
 
 
-class TimeLimits:
-    """Time limits of tasks, which do what `asyncio.timeout` does.
-
-    All of them share a timer, which costs a request much less than a timer of its own.
-
-    Args:
-        seconds: Duration of each limit.
-    """
-
-    def __init__(self, seconds: float) -> None:
-        self.seconds = seconds
-        self.running: set[TimeLimit] = set()
-        self._loop: asyncio.AbstractEventLoop | None = None
-
-    def start(self, limit: "TimeLimit") -> None:
-        """Start a limit for the current task."""
-        loop = asyncio.get_running_loop()
-        limit.end = loop.time() + self.seconds
-        self.running.add(limit)
-        # The timer that is set is for an earlier limit: all have the same duration.
-        if self._loop is not loop:
-            self._loop = loop
-            loop.call_at(limit.end, self._check, loop)
-
-    def _check(self, loop: asyncio.AbstractEventLoop) -> None:
-        now = loop.time()
-        for limit in [each for each in self.running if each.end <= now]:
-            limit.expire()
-        if self.running:
-            loop.call_at(min(limit.end for limit in self.running), self._check, loop)
-        else:
-            self._loop = None
-
-
 class TimeLimit:
-    """The time limit of the current task.
+    """A time limit for the current task, which does what `asyncio.timeout` does. See `TimeLimits`.
 
     Args:
-        limits: Limits that share a timer, or None for no limit.
+        running: Limits that are running; without them, it has no end.
 
     Raises:
         TimeoutError: The time was over.
     """
 
-    __slots__ = ("_cancelling", "_limits", "_task", "end", "expired")
+    __slots__ = ("_cancelling", "_running", "_task", "end", "expired")
 
-    def __init__(self, limits: TimeLimits | None) -> None:
+    def __init__(self, running: set[Self] | None = None) -> None:
         task = asyncio.current_task()
         assert task is not None  # noqa: S101
         self._task = task
         self._cancelling = task.cancelling()
-        self._limits = limits
+        self._running = running
         self.end = 0.0
         self.expired = False
-        if limits:
-            limits.start(self)
 
     def __enter__(self) -> Self:
         return self
@@ -78,11 +42,47 @@ class TimeLimit:
 
     def stop(self) -> None:
         """Remove the limit."""
-        if self._limits:
-            self._limits.running.discard(self)
+        if self._running is not None:
+            self._running.discard(self)
 
     def expire(self) -> None:
         """Cancel the task."""
         self.stop()
         self.expired = True
         self._task.cancel()
+
+
+class TimeLimits:
+    """Time limits of the same duration. They share a timer, which costs a request less than its own.
+
+    Args:
+        seconds: Duration.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        self.running: set[TimeLimit] = set()
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def start(self) -> TimeLimit:
+        """Start a limit for the current task."""
+        loop = asyncio.get_running_loop()
+        # The timer that is set is earlier: it is never more than a duration away.
+        if self._loop is not loop:
+            self._loop = loop
+            self.running = set()  # others are of a loop that was closed
+            loop.call_later(self.seconds, self._check, loop)
+        limit = TimeLimit(self.running)
+        limit.end = loop.time() + self.seconds
+        self.running.add(limit)
+        return limit
+
+    def _check(self, loop: asyncio.AbstractEventLoop) -> None:
+        now = loop.time()
+        for limit in [each for each in self.running if each.end <= now]:
+            limit.expire()
+        if self.running:
+            end = min(limit.end for limit in self.running)  # extended ones end later than new ones
+            loop.call_at(min(end, now + self.seconds), self._check, loop)
+        else:
+            self._loop = None
