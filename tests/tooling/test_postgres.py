@@ -13,7 +13,8 @@ from pathlib import Path
 import asyncpg
 import pytest
 from fastship_tooling.database import postgres
-from fastship_tooling.database.connection import ensure_database, restart_if_stopped
+from fastship_tooling.database.connection import ensure_database
+from fastship_tooling.dev.reload import restart_if_stopped
 
 OTHER_PROCESS = """
 import sys

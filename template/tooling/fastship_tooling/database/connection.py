@@ -39,20 +39,6 @@ def development_database() -> Iterator[str]:
                 branches.remember_current(url)
 
 
-def restart_if_stopped(url: str) -> None:
-    """Start the server again if a URL is that of the project's own, and something has stopped it.
-
-    Args:
-        url: Database URL, with any driver.
-
-    Raises:
-        PostgresError: PostgreSQL cannot be started.
-    """
-    cluster = postgres.find_cluster()
-    if not cluster.running_port() and f"@127.0.0.1:{postgres.free_port(cluster.data)}/" in url:
-        cluster.start()
-
-
 async def ensure_database(url: str) -> None:
     """Create a database if it does not exist.
 

@@ -222,7 +222,6 @@ def _create_app() -> Any:
     settings = load_settings()
     if HAS_DATABASE:
         from app.cli.db import require_url
-        from fastship_tooling.database.connection import restart_if_stopped
         from fastship_tooling.schema_sync.sync import sync
 
         with suppress(CLIError):  # PostgreSQL is not installed here, and not needed
@@ -242,6 +241,23 @@ def _create_app() -> Any:
 
     app.add_middleware(DevelopmentPages)
     return app
+
+
+def restart_if_stopped(url: str) -> None:
+    """Start the PostgreSQL of the project again if a URL is that of it, and something has stopped it.
+
+    Args:
+        url: Database URL, with any driver.
+
+    Raises:
+        PostgresError: PostgreSQL cannot be started.
+    """
+    from fastship_tooling.database import postgres
+
+    cluster = postgres.find_cluster()
+    # While it is running, its port is not free. That is faster than to ask the server.
+    if f"@127.0.0.1:{postgres.free_port(cluster.data)}/" in url and not cluster.running_port():
+        cluster.start()
 
 
 def _wait_for_command() -> None:

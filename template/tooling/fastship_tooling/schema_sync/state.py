@@ -56,10 +56,12 @@ class State(dict[str, Created]):
         Args:
             revisions: The applied migrations.
         """
-        for known in filter(None, map(self.get, revisions)):
+        waiting = [known for known in map(self.get, revisions) if known and known.destructive]
+        for known in waiting:
             known.confirmed += known.destructive
             known.destructive = []
-        self.save()
+        if waiting:
+            self.save()
 
     def is_rewritable(self, revision: str, path: Path) -> bool:
         """Return whether a migration was created here, and neither edited nor committed.
