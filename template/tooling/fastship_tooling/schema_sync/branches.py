@@ -88,9 +88,11 @@ def forget(folder: Path | None, revisions: Iterable[str]) -> None:
         folder: Folder of the kept migrations.
         revisions: Their revisions.
     """
-    for revision in revisions if folder else ():
+    if not folder:
+        return
+    for revision in revisions:
         for suffix in (".py", ".edited"):
-            (folder / f"{revision}{suffix}").unlink(missing_ok=True)  # type: ignore[operator]
+            (folder / f"{revision}{suffix}").unlink(missing_ok=True)
 
 
 def revert(url: str, folder: Path | None) -> None:

@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
-from functools import partial
 from hashlib import sha256
 from io import StringIO
 from pathlib import Path
@@ -82,24 +81,6 @@ class History(dict[str, Script]):
             copy(self.path(revision), versions)
         return migrations.config(self.url, versions)
 
-    def compare(self, staged: Config, revision: str | None) -> Draft | None:
-        """Create a migration in another folder. See the function `compare`.
-
-        Args:
-            staged: Configuration with the folder.
-            revision: Revision ID; by default a new one.
-
-        Raises:
-            CLIError: PostgreSQL rejects a value of the models.
-        """
-        try:
-            return migrations.on_connection(self.url, partial(compare, staged, revision))
-        except DBAPIError as error:
-            raise CLIError(
-                f"PostgreSQL rejects a value of the models: {migrations.reason(error)}\n"
-                f"Correct the model: {error.statement}"
-            ) from error
-
 
 def compare(
     config: Config,
@@ -122,7 +103,7 @@ def compare(
         The migration, or None if there is no difference.
 
     Raises:
-        CLIError: Two constraints or indexes have the same name.
+        CLIError: Two constraints or indexes have the same name, or PostgreSQL rejects a value of the models.
     """
     destructive: list[str] = []
     possible: list[Rename] = []
@@ -141,10 +122,16 @@ def compare(
         destructive.extend(destructive_changes(upgrade, connection))
 
     config.attributes["connection"] = connection
-    with redirect_stdout(StringIO()):  # Alembic prints each step
-        created = command.revision(
-            config, autogenerate=True, rev_id=revision, process_revision_directives=inspect
-        )
+    try:
+        with redirect_stdout(StringIO()):  # Alembic prints each step
+            created = command.revision(
+                config, autogenerate=True, rev_id=revision, process_revision_directives=inspect
+            )
+    except DBAPIError as error:
+        raise CLIError(
+            f"PostgreSQL rejects a value of the models: {migrations.reason(error)}\n"
+            f"Correct the model: {error.statement}"
+        ) from error
     if not isinstance(created, Script):
         return None
     path = Path(created.path)

@@ -41,14 +41,15 @@ def sync(url: str, confirmed: Sequence[str] = ()) -> None:
     require_connection(url)
     STATE.mkdir(exist_ok=True)
     with FileLock(STATE / "migrations.lock"):
-        advice: list[str] = []
         for old in STATE.glob("tmp*"):  # a process that was ended has left it
             shutil.rmtree(old, ignore_errors=True)
+        with migration_errors():
+            synchronization = SchemaSync(url, confirmed)
         try:
             with migration_errors():
-                SchemaSync(url, confirmed, advice).run()
+                synchronization.run()
         except CLIError as error:
-            raise CLIError("\n".join([str(error), *advice])) from error
+            raise CLIError("\n".join([str(error), *synchronization.advice])) from error
 
 
 class SchemaSync:
@@ -57,16 +58,15 @@ class SchemaSync:
     Args:
         url: Database URL, with the async driver.
         confirmed: Destructive changes to apply, as returned by `destructive_changes`.
-        advice: Receives what to add to an error.
     """
 
-    def __init__(self, url: str, confirmed: Sequence[str], advice: list[str]) -> None:
+    def __init__(self, url: str, confirmed: Sequence[str]) -> None:
         self.url = url
         self.confirmed = confirmed
         self.state = State(STATE / "migrations.json")
         self.history = History(url)
         self.kept = branches.folder_of(url)
-        self.advice = advice
+        self.advice: list[str] = []
         self.applied: set[str] = set()
 
     def run(self) -> None:
@@ -85,7 +85,7 @@ class SchemaSync:
             return
         with tempfile.TemporaryDirectory(dir=STATE) as folder:
             staged = self.history.stage(Path(folder), without=[held] if held else [])
-            draft = self.history.compare(staged, held)
+            draft = migrations.on_connection(self.url, partial(compare, staged, held))
             self._apply(draft, staged, held, self._rewritable(target))
 
     def _remember(self, applied: Iterable[str]) -> None:
@@ -93,7 +93,7 @@ class SchemaSync:
         branches.remember(self.kept, self.applied)
 
     def _upgrade(self, target: str, missing: list[str]) -> None:
-        self.advice[:] = branches.advice(self.kept, missing)
+        self.advice = branches.advice(self.kept, missing)
         migrations.upgrade(self.url, target)
         applied = missing[: missing.index(target) + 1]
         for revision in applied:
@@ -101,7 +101,7 @@ class SchemaSync:
         self._remember(applied)
         for line in self.advice:
             console.print(line, style="yellow", markup=False, soft_wrap=True)
-        self.advice.clear()
+        self.advice = []
 
     def _apply(
         self, draft: Draft | None, staged: Config, held: str | None, rewritable: list[str]
