@@ -65,6 +65,9 @@ def test_kubernetes(project: Project, variant: Variant) -> None:
         validate(resource, "1.37", strict=True)
     kinds = {resource["kind"] for resource in resources}
     assert {"Deployment", "Service", "Ingress", "HorizontalPodAutoscaler"} <= kinds
+    for resource in resources:
+        if resource["kind"] == "Deployment":
+            assert resource["spec"]["template"]["spec"]["shareProcessNamespace"]
 
     # Only the migrations may read the secret of the role that changes the schema.
     role = "'secretKeyRef': {'name': 'migrations', 'key': 'DATABASE_URL', 'optional': True}"

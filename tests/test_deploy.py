@@ -149,6 +149,11 @@ class Server:
             for thread in threads:
                 thread.join()
 
+    def proxy_errors(self) -> str:
+        """Return why the proxy could not answer the latest requests."""
+        log = self.compose("logs", "--no-log-prefix", "proxy").splitlines()
+        return "\n".join([line for line in log if '"level":"error"' in line][-10:])
+
     def wait_for_jobs(self) -> None:
         """Wait until the jobs of `under_load` are done: each creates an item."""
         waiting = "SELECT count(*) FROM pgqueuer WHERE entrypoint = 'note'"
@@ -327,7 +332,7 @@ def test_no_request_is_lost(server: Server) -> None:
         server.deploy("--rollback")
         assert server.running() == server.running("-worker") == {"blue"}
 
-    assert set(counts) == {"201", "200"}
+    assert set(counts) == {"201", "200"}, server.proxy_errors()
     assert counts.total() > 500
     created = "SELECT count(*) FROM items WHERE title NOT LIKE 'Job %'"
     assert int(server.sql(created)) == counts["201"]
@@ -341,6 +346,20 @@ def test_no_request_is_lost(server: Server) -> None:
     assert server.sql(failed).strip() == "send_verification"
     assert int(server.sql("SELECT count(*) FROM pgqueuer")) == server.accounts().count("@")
     server.deploy()
+
+
+def test_stop_during_the_start(server: Server) -> None:
+    server.deploy()
+    [live] = server.running()
+    [color] = set(COLORS) - {live}
+    services = (color, f"{color}-worker")
+    server.compose("up", "--detach", "--no-deps", "--force-recreate", *services)
+    server.compose("stop", *services)
+
+    for container in server.compose("ps", "--quiet", "--all", *services).split():
+        state = "{{.State.Running}} {{.State.ExitCode}}"
+        # With 137, it would have been killed 40 seconds later, with its requests.
+        assert docker("inspect", "--format", state, container) == "false 143"
 
 
 def test_slow_request_is_answered(server: Server) -> None:
@@ -453,7 +472,7 @@ def test_failed_deployment(
     assert message in output
     assert "The previous version is still serving." in output
     assert "Traceback (most recent call last)" not in output.partition("The end of its log")[0]
-    assert set(counts) == {"201", "200"}
+    assert set(counts) == {"201", "200"}, server.proxy_errors()
     assert server.running() == before
     assert "half" not in server.sql("\\dt")
 

@@ -36,7 +36,9 @@ async def port() -> AsyncIterator[int]:
         await websocket.accept()
         await websocket.send_text(await websocket.receive_text())
 
-    config = uvicorn.Config(app, http=ServerProtocol, port=0, log_config=None, lifespan="off")
+    config = uvicorn.Config(
+        app, http=ServerProtocol, port=0, log_config=None, lifespan="off", timeout_keep_alive=1
+    )
     server = uvicorn.Server(config)
     serving = asyncio.create_task(server.serve())
     while not server.started:  # noqa: ASYNC110
@@ -152,7 +154,19 @@ async def test_bytes_after_a_response(port: int, monkeypatch: pytest.MonkeyPatch
     writer.close()
 
 
-@pytest.mark.parametrize("start", [b"", b"GET /", HEAD], ids=["nothing", "a line", "a header"])
+async def test_connection_without_a_request(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http_protocol, "HEADER_SECONDS", 0.1)
+    # A proxy has opened it ahead.
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    await asyncio.sleep(0.3)
+    writer.write(HEAD + b"\r\n")
+
+    assert b"404" in await reader.read(20)
+    writer.close()
+    assert await send(port) == b""  # it is closed after the time for keep-alive
+
+
+@pytest.mark.parametrize("start", [b"GET /", HEAD], ids=["a line", "a header"])
 async def test_slow_headers(port: int, start: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(http_protocol, "HEADER_SECONDS", 0.1)
 

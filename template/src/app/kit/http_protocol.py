@@ -57,7 +57,10 @@ class JoiningTransport:
 
 
 class ServerProtocol(HttpToolsProtocol):
-    """An HTTP protocol that closes connections with large or slow request headers, and joins writes."""
+    """An HTTP protocol that closes connections with large or slow request headers, and joins writes.
+
+    A proxy may open connections ahead. They stay open as long as those between two requests.
+    """
 
     # Bytes since the last part of a body. They belong to headers, or to trailers after the body.
     header_bytes = 0
@@ -65,7 +68,7 @@ class ServerProtocol(HttpToolsProtocol):
     header_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Start the time limit of the first request."""
+        """Start the time limit of a connection without a request."""
         super().connection_made(transport)
         self.joining = JoiningTransport(transport)
         self.transport = self.joining  # type: ignore[assignment]
@@ -88,6 +91,7 @@ class ServerProtocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         """Remember that headers follow. They have a time limit if they do not arrive at once."""
+        self._stop_waiting()
         super().on_message_begin()
         self.in_headers = True
 
@@ -119,7 +123,8 @@ class ServerProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def _wait_for_headers(self) -> None:
-        self.header_timer = self.loop.call_later(HEADER_SECONDS, self._give_up)
+        seconds = HEADER_SECONDS if self.in_headers else self.timeout_keep_alive
+        self.header_timer = self.loop.call_later(seconds, self._give_up)
 
     def _stop_waiting(self) -> None:
         if self.header_timer is not None:
