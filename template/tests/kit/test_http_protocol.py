@@ -63,9 +63,7 @@ async def send(port: int, *parts: bytes) -> bytes:
 
 
 async def test_usual_request(port: int) -> None:
-    response = await send(port, HEAD + b"Connection: close\r\n", b"\r\n")
-
-    assert response.startswith(b"HTTP/1.1 404")
+    assert b"HTTP/1.1 404" in await send(port, HEAD + b"Connection: close\r\n", b"\r\n")
 
 
 async def test_response_without_body(port: int) -> None:
@@ -124,28 +122,29 @@ async def test_large_body(port: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "header", [b"x-long: " + b"x" * 1_000_000, b"x-many: x\r\n" * 50_000], ids=["one", "many"]
+    "parts",
+    [
+        [HEAD, b"x-long: " + b"x" * 1_000_000],
+        [HEAD, b"x-many: x\r\n" * 50_000],
+        [HEAD + b"x-many: x\r\n" * 10_000 + b"\r\n"],
+    ],
+    ids=["one", "many", "at once"],
 )
-async def test_large_headers(port: int, header: bytes) -> None:
-    assert await send(port, HEAD, header) == b""
-
-
-async def test_large_headers_at_once(port: int) -> None:
-    assert await send(port, HEAD + b"x-many: x\r\n" * 10_000 + b"\r\n") == b""
+async def test_large_headers(port: int, parts: list[bytes]) -> None:
+    assert await send(port, *parts) == b""
 
 
 @pytest.mark.parametrize("trailer", [b"x-many: x\r\n" * 50_000, b"x: " + b"x" * 1_000_000])
 async def test_large_trailers(port: int, trailer: bytes) -> None:
     head = HEAD.replace(b"GET /", b"POST /upload") + b"Transfer-Encoding: chunked\r\n\r\n"
 
-    response = await send(port, head, b"0\r\n", trailer)
-
-    assert response == b""
+    assert await send(port, head, b"0\r\n", trailer) == b""
 
 
-async def test_bytes_after_a_response(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_bytes_between_requests(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(http_protocol, "HEADER_SECONDS", 0.1)
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    await asyncio.sleep(0.3)  # a proxy has opened it ahead
     writer.write(HEAD + b"\r\n")
     assert b"404" in await reader.read(20)
     writer.write(b"\r\n")
@@ -154,19 +153,7 @@ async def test_bytes_after_a_response(port: int, monkeypatch: pytest.MonkeyPatch
     writer.close()
 
 
-async def test_connection_without_a_request(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http_protocol, "HEADER_SECONDS", 0.1)
-    # A proxy has opened it ahead.
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    await asyncio.sleep(0.3)
-    writer.write(HEAD + b"\r\n")
-
-    assert b"404" in await reader.read(20)
-    writer.close()
-    assert await send(port) == b""  # it is closed after the time for keep-alive
-
-
-@pytest.mark.parametrize("start", [b"GET /", HEAD], ids=["a line", "a header"])
+@pytest.mark.parametrize("start", [b"", b"GET /", HEAD], ids=["nothing", "a line", "a header"])
 async def test_slow_headers(port: int, start: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(http_protocol, "HEADER_SECONDS", 0.1)
 
