@@ -6,6 +6,8 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, closing
 from datetime import datetime
+from importlib import import_module
+from pathlib import Path
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -19,7 +21,7 @@ from sqlalchemy.ext.asyncio import (
     async_sessionmaker,
     create_async_engine,
 )
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.orm import DeclarativeBase, Mapped, configure_mappers, mapped_column
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from app.config import SLUG, DatabaseSettings
@@ -78,6 +80,20 @@ class Entity(Base):
     updated_at: Mapped[datetime] = mapped_column(
         server_default=func.clock_timestamp(), onupdate=func.clock_timestamp()
     )
+
+
+def load_models() -> None:
+    """Import the models of all domains, and check their relationships.
+
+    Foreign keys and relationships name other models. A process that does not use those, such as the
+    worker, may not import them otherwise.
+
+    Raises:
+        SQLAlchemyError: A relationship is invalid.
+    """
+    for models in Path(__file__).parent.glob("*/models.py"):
+        import_module(f"app.{models.parent.name}.models")
+    configure_mappers()
 
 
 def create_engine(settings: DatabaseSettings) -> AsyncEngine:
@@ -142,11 +158,12 @@ def _ping_idle_connections(engine: AsyncEngine) -> None:
 
 
 def create_session_factory(engine: AsyncEngine) -> SessionFactory:
-    """Create the session factory.
+    """Create the session factory, and load the models.
 
     Objects stay usable after the commit, since lazy loading is not possible in async code. A closed
     session cannot be used again: it would take a connection that nobody returns.
     """
+    load_models()
     return async_sessionmaker(engine, expire_on_commit=False, close_resets_only=False)
 
 

@@ -55,7 +55,7 @@ def run(application: str) -> None:
         # RequestMiddleware writes the access log. uvicorn's is slower than the rest of it.
         access_log=False,
         forwarded_allow_ips=list(settings.app.forwarded_allow_ips),
-        timeout_graceful_shutdown=20,
+        timeout_graceful_shutdown=30,
         # Longer than that of proxies, which would otherwise send requests to a closed connection.
         timeout_keep_alive=130,
         server_header=False,

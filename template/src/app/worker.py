@@ -20,7 +20,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.config import SLUG, Settings
-from app.database import SessionFactory, create_engine, create_session_factory
+from app.database import SessionFactory, create_engine, create_session_factory, load_models
 from app.health.router import router as health_router
 from app.jobs import find_jobs
 from app.kit.error_reports import configure_error_reports
@@ -64,7 +64,9 @@ async def running(settings: Settings, drain_seconds: float = DRAIN_SECONDS) -> A
     overflow = {"max_overflow": settings.database.max_overflow + 2}
     engine = create_engine(settings.database.model_copy(update=overflow))
     concurrency = max(2, settings.database.pool_size)
-    jobs = find_jobs()  # an error stops the start, so that `deploy` keeps the previous version
+    # An error in the jobs or the models stops the start, so that `deploy` keeps the previous version.
+    jobs = find_jobs()
+    load_models()
     shutdown = asyncio.Event()
     last_poll = -math.inf
 

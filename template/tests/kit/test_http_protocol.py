@@ -153,6 +153,12 @@ async def test_bytes_between_requests(port: int, monkeypatch: pytest.MonkeyPatch
     writer.close()
 
 
+async def test_request_while_the_server_drains(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http_protocol, "draining", Mock(is_set=lambda: True))
+
+    assert b"\r\nconnection: close\r\n" in await send(port, HEAD, b"\r\n")
+
+
 @pytest.mark.parametrize("start", [b"", b"GET /", HEAD], ids=["nothing", "a line", "a header"])
 async def test_slow_headers(port: int, start: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(http_protocol, "HEADER_SECONDS", 0.1)

@@ -12,13 +12,16 @@ from fastapi import FastAPI
 
 log = structlog.stdlib.get_logger(__name__)
 
+draining = threading.Event()
+"""Whether the server has received SIGTERM and stops soon."""
+
 
 @asynccontextmanager
 async def graceful_shutdown(app: FastAPI, seconds: float) -> AsyncIterator[None]:
     """On SIGTERM, make `app` unready at once and stop the server `seconds` later.
 
     A load balancer that polls readiness (Caddy, Kubernetes) needs that time to send requests
-    elsewhere. Requests that arrive meanwhile are answered. With 0 seconds, and on a second SIGTERM, the
+    elsewhere. Requests that arrive meanwhile are answered, and end their connections. With 0 seconds, and on a second SIGTERM, the
     server stops at once.
     """
     if not seconds or threading.current_thread() is not threading.main_thread():
@@ -26,22 +29,20 @@ async def graceful_shutdown(app: FastAPI, seconds: float) -> AsyncIterator[None]
         return
     loop = asyncio.get_running_loop()
     server_handler = signal.getsignal(signal.SIGTERM)
-    stopping = False
 
     def on_sigterm(number: int, frame: FrameType | None) -> None:
-        nonlocal stopping
         if not callable(server_handler):  # no server: apply the signal's default action
             signal.signal(number, signal.SIG_DFL)
             signal.raise_signal(number)
-        elif stopping:
+        elif draining.is_set():
             server_handler(number, frame)
         else:
-            stopping = True
+            draining.set()
             log.info("shutting down", in_seconds=seconds)
             loop.call_soon_threadsafe(loop.call_later, seconds, server_handler, number, None)
 
     async def check() -> None:
-        if stopping:
+        if draining.is_set():
             raise RuntimeError("The server is shutting down.")
 
     app.state.readiness_checks["server"] = check
@@ -50,3 +51,4 @@ async def graceful_shutdown(app: FastAPI, seconds: float) -> AsyncIterator[None]
         yield
     finally:
         signal.signal(signal.SIGTERM, server_handler)
+        draining.clear()

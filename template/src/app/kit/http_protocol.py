@@ -5,6 +5,8 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from app.kit.graceful_shutdown import draining
+
 MAX_HEADER_BYTES = 64 * 1024
 HEADER_SECONDS = 10.0
 MAX_JOINED_BYTES = 64 * 1024
@@ -111,6 +113,13 @@ class ServerProtocol(HttpToolsProtocol):
         """Receive a part of the body."""
         self.header_bytes = 0
         super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """Receive the end of a request. If the server stops soon, the response ends the connection."""
+        super().on_message_complete()
+        # Not earlier: to close a connection with an unread body would lose the response.
+        if draining.is_set() and self.cycle and not self.cycle.response_started:
+            self.cycle.keep_alive = False
 
     def on_response_complete(self) -> None:
         """Write a head without a body."""

@@ -3,8 +3,6 @@
 import asyncio
 import time
 from graphlib import CycleError, TopologicalSorter
-from importlib import import_module
-from pathlib import Path
 from typing import Any, Literal
 
 from alembic import context
@@ -15,9 +13,8 @@ from sqlalchemy import CheckConstraint, ClauseElement, Connection, Enum, Index, 
 from sqlalchemy.exc import ProgrammingError
 from sqlalchemy.ext.asyncio import create_async_engine
 
-import app
 from app.config import Settings
-from app.database import Base
+from app.database import Base, load_models
 from app.kit.enums import ENUM, literals
 from app.migrations import LOCK_TIMEOUT_SECONDS, log
 
@@ -28,8 +25,7 @@ __tracebackhide__ = True
 ADVISORY_LOCK = 7_402_531_117
 POLL_SECONDS = 0.2
 
-for models in Path(str(app.__file__)).parent.glob("*/models.py"):
-    import_module(f"app.{models.parent.name}.models")
+load_models()
 
 
 def database_url() -> str:
