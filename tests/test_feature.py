@@ -430,3 +430,22 @@ class TestRefusals:
         assert "Other code uses items. Change it first:" in output
         assert "src/app/invoices/models.py" in output
         assert contents(fresh) == before
+
+
+@full
+def test_commands_of_a_domain(fresh: Project) -> None:
+    page = (fresh.path / "docs/development/contributing.md").read_text()
+    sample = page.partition("## Add a command")[2].partition("```python\n")[2].partition("```")[0]
+    commands = fresh.path / "src/app/items/commands.py"
+    commands.write_text(sample)
+    fresh.uv_run("ruff", "check", "src")
+    fresh.uv_run("ruff", "format", "--check", "src")
+    fresh.uv_run("mypy")
+
+    development = {"APP_ENVIRONMENT": "development"}
+    fresh.uv_run("acme-orders", "db", "upgrade", **development)
+    assert "0 items" in fresh.uv_run("acme-orders", "items", "count", **development)
+
+    commands.write_text(f"{sample})\n")
+    output = fresh.uv_run("acme-orders", "doctor", check=False)
+    assert "The commands of items are missing. SyntaxError: unmatched ')'" in output

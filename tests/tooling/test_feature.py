@@ -91,6 +91,8 @@ class TestRemove:
             create.remove(ITEMS)
 
         assert str(Path("tests/parcels/factories.py")) in str(caught.value)
+        result = runner.invoke(app, ["feature", "remove", "items"], input="y\n")
+        assert "Delete these files" not in result.output
         assert read_files(project) == before
 
     def test_broken_application(self, project: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -61,6 +61,10 @@ def parse(*specifications: str) -> list[Field]:
             ["due:date:index"],
             "Options after the type: unique, filter, sort; several as in :filter:sort.",
         ),
+        (
+            ["number:str:unique?"],
+            "The question mark follows the type: number:str?:unique",
+        ),
         (["limit:str:filter"], "The query parameter limit would have two meanings"),
         (
             ["size:int:filter", "size_min:int"],

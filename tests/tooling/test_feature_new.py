@@ -84,6 +84,11 @@ class TestChooseNames:
     def test_attributes_do_not_conflict(self) -> None:
         assert "items" not in create.identifiers()  # `changes.items()`
 
+    def test_folder_that_git_has_left(self, project: Path) -> None:
+        (project / "src/app/things/__pycache__").mkdir(parents=True)
+
+        assert create.choose_names("things", None).plural == "things"
+
     def test_existing_table(self, project: Path) -> None:
         models = project / "src/app/items/models.py"
         table = 'class Box(Entity):\n    __tablename__ = "boxes"\n'

@@ -106,6 +106,10 @@ class TestRunning:
 
             assert asyncio.run(query(address)) == 42
 
+    def test_stopped_by_others_at_the_end(self) -> None:
+        with postgres.running():
+            postgres.find_cluster().stop()
+
     @pytest.mark.skipif(sys.platform == "win32", reason="Windows has other signals")
     def test_crash_of_the_machine(self) -> None:
         cluster = postgres.find_cluster()

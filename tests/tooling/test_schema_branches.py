@@ -220,6 +220,17 @@ class TestEdit:
         sync(url)
         assert columns_of(url) == ["id", "size"]
 
+    def test_comment(
+        self, weight: None, url: str, versions: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        file = next(versions.glob("*add_weight*"))
+        comment = "# squawk-ignore renaming-column: never deployed\ndef upgrade("
+        file.write_text(file.read_text().replace("def upgrade(", comment))
+
+        sync(url)
+
+        assert "was edited" not in capsys.readouterr().out
+
     def test_not_applied(
         self, url: str, declare: Declare, versions: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:

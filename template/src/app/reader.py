@@ -161,6 +161,8 @@ def _page_query(
     """Return a statement with the filters, the order and the limit of a page as parameters."""
     columns = statement.selected_columns
     for number, (field, operator) in enumerate(filters):
+        if field not in columns:
+            raise TypeError(f"The filter {field} is not a column of the list: {columns.keys()}")
         value = bindparam(f"page_filter_{number}", type_=columns[field].type)
         statement = statement.where(operator(columns[field], value))
     name = order.removeprefix("-")

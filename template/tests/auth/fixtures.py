@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 from fastapi import FastAPI
 from httpx2 import AsyncClient
+from sqlalchemy import delete
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.auth.models import User
 from app.config import MailSettings, Settings
-from app.database import after_commit
+from app.database import SessionFactory, after_commit
 from app.kit import mail
 from app.kit.jobs import Job
 from tests.auth.factories import access_token, create_user
@@ -79,3 +80,20 @@ def outbox(monkeypatch: pytest.MonkeyPatch, run_jobs: RunJobs) -> Outbox:
     monkeypatch.setattr(mail, "deliver", deliver)
     monkeypatch.setattr(Job, "enqueue", enqueue_and_run)
     return sent
+
+
+@pytest.fixture
+async def committed_user(session_factory: SessionFactory) -> AsyncIterator[User]:
+    """Create a user that other connections see."""
+    async with session_factory() as session:
+        user = await create_user(session, email="grace@example.com")
+        yield user
+        await session.execute(delete(User).where(User.id == user.id))
+        await session.commit()
+
+
+@pytest.fixture
+async def committing(app: FastAPI, committed_user: User) -> AsyncIterator[AsyncClient]:
+    """Return a client whose requests have transactions of their own."""
+    async with client_of(app) as client:
+        yield client

@@ -52,6 +52,14 @@ def test_enum_type_of_postgresql() -> None:
         add_checks(table)
 
 
+def test_default_that_is_not_in_the_enum() -> None:
+    kind = Enum("draft", native_enum=False)
+    table = Table("orders", MetaData(), Column("status", kind, server_default="drafft"))
+
+    with pytest.raises(ValueError, match=r"server_default 'drafft' of orders\.status"):
+        add_checks(table)
+
+
 @pytest.mark.parametrize(
     ("expression", "expected"),
     [

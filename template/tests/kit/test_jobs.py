@@ -35,6 +35,14 @@ async def waiting(session: AsyncSession) -> list[Row]:
     return await queue_of(session).browse_queue()
 
 
+def test_argument_without_a_type() -> None:
+    with pytest.raises(TypeError, match="The argument number of the job untyped has no type"):
+
+        @job()
+        async def untyped(context: JobContext, number) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
+            """Fail."""
+
+
 class TestEnqueue:
     async def test_rollback(self, session: AsyncSession) -> None:
         async with session.begin_nested() as savepoint:

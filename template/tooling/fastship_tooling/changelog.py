@@ -46,6 +46,8 @@ def render(*options: str) -> str:
     if program is None:
         return ""
     command = [program, "--config", "pyproject.toml", *options]
-    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    done = subprocess.run(
+        command, check=False, capture_output=True, encoding="utf-8", errors="replace"
+    )
     text = done.stdout.strip()
     return f"{text}\n" if done.returncode == 0 and text else ""

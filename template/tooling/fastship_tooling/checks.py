@@ -117,7 +117,9 @@ def lock(
     export = ["uv", "export", "--quiet", "--no-default-groups", "--no-emit-project", "--no-header"]
     if check:
         export += ["--locked"]
-        done = subprocess.run(export, check=False, capture_output=True, text=True)
+        done = subprocess.run(
+            export, check=False, capture_output=True, encoding="utf-8", errors="replace"
+        )
         if done.returncode:
             fail(f"uv.lock is missing or outdated. Update it: {command_line('lock')}")
         if REQUIREMENTS.exists() and REQUIREMENTS.read_text(encoding="utf-8") != done.stdout:

@@ -153,7 +153,13 @@ def npx() -> list[str]:
         ClientError: Node is neither installed nor available from PyPI.
     """
     if (node := shutil.which("node")) and (own := shutil.which("npx")):
-        done = subprocess.run([node, "--version"], check=False, capture_output=True, text=True)
+        done = subprocess.run(
+            [node, "--version"],
+            check=False,
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+        )
         version = re.match(r"v(\d+)\.(\d+)", done.stdout)
         if version and (int(version[1]), int(version[2])) >= MIN_NODE:
             return [own]
@@ -177,7 +183,8 @@ def run_generator(language: str, *command: str) -> None:
         command,
         check=False,
         capture_output=True,
-        text=True,
+        encoding="utf-8",
+        errors="replace",
         env=os.environ | {"NO_COLOR": "1"},
     )
     if done.returncode:

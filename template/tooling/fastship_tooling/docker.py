@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from app.cli.console import CLIError, console
+from fastship_tooling.project import NEW_GROUP
 
 LAST_LINES = 12
 
@@ -114,6 +115,8 @@ class Docker:
         stderr: int | None = subprocess.PIPE,
         stdin: bytes = b"",
     ) -> subprocess.CompletedProcess[bytes]:
+        # Docker Compose would handle the Ctrl-C that this process ignores.
+        is_ignored = signal.getsignal(signal.SIGINT) is signal.SIG_IGN
         return subprocess.run(
             self.command(*arguments),
             check=False,
@@ -121,8 +124,8 @@ class Docker:
             input=stdin,
             stdout=stdout,
             stderr=stderr,
-            # Docker Compose would handle the Ctrl-C that this process ignores.
-            start_new_session=signal.getsignal(signal.SIGINT) is signal.SIG_IGN,
+            start_new_session=is_ignored,
+            creationflags=NEW_GROUP if is_ignored else 0,
         )
 
 

@@ -90,7 +90,13 @@ def first_line(*command: str) -> str | None:
     program = shutil.which(command[0])
     if program is None:
         return None
-    done = subprocess.run([program, *command[1:]], check=False, capture_output=True, text=True)
+    done = subprocess.run(
+        [program, *command[1:]],
+        check=False,
+        capture_output=True,
+        encoding="utf-8",
+        errors="replace",
+    )
     return (done.stdout.splitlines() or [""])[0] if done.returncode == 0 else None
 
 

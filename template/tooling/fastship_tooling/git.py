@@ -70,7 +70,10 @@ def run(*arguments: str, text: str = "", **variables: str) -> subprocess.Complet
         text: Standard input.
         variables: Further environment variables.
     """
-    return subprocess.run(
-        ["git", *arguments], check=False, capture_output=True, text=True, input=text,
+    # In text mode, Windows would change the ends of the lines.
+    done = subprocess.run(
+        ["git", *arguments], check=False, capture_output=True, input=text.encode(),
         env=os.environ | {"LC_ALL": "C"} | variables,
     )  # fmt: skip
+    output, errors = (each.decode(errors="replace") for each in (done.stdout, done.stderr))
+    return subprocess.CompletedProcess(done.args, done.returncode, output, errors)

@@ -1,5 +1,6 @@
 """The project that the tools work on: its folders, and its optional parts."""
 
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -11,6 +12,8 @@ DOCS_URL = STATE / "docs.txt"
 """File with the URL of the documentation, while `docs serve` runs."""
 RUNNING = STATE / "dev.txt"
 """Process and URL of the running `dev`."""
+NEW_GROUP = 0x200 if sys.platform == "win32" else 0
+"""Option of Windows for a process that Ctrl-C does not end."""
 
 
 def _exists(module: str) -> bool:

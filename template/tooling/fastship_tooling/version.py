@@ -13,5 +13,7 @@ def current_version() -> str:
     from app.config import VERSION
 
     command = [sys.executable, "-m", "hatchling", "metadata", "version"]
-    done = subprocess.run(command, cwd=ROOT, check=False, capture_output=True, text=True)
+    done = subprocess.run(
+        command, cwd=ROOT, check=False, capture_output=True, encoding="utf-8", errors="replace"
+    )
     return VERSION if done.returncode else done.stdout.strip()

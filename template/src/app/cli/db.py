@@ -26,8 +26,7 @@ CONNECTION_ADVICE = {
     "3D000": "Create it, or correct its name in DATABASE_URL.",
 }
 """Advice by SQLSTATE, for errors of a server that does answer."""
-UNDEFINED = {"42P01", "42703"}
-"""SQLSTATE of a table or a column that does not exist."""
+UNDEFINED = {"42P01", "42703"}  # SQLSTATE of a table or a column that does not exist
 
 app = typer.Typer(help="Manage the database and its migrations.", no_args_is_help=True)
 
@@ -71,17 +70,14 @@ def _configured_database() -> Iterator[str]:
 
 
 async def with_session[T](url: str, function: "Callable[[AsyncSession], Awaitable[T]]") -> T:
-    """Call a function with a session, and commit it.
-
-    Args:
-        url: Database URL, with the async driver.
-        function: Function to call.
-    """
-    from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
+    """Call a function with a session of the database at `url`, and commit it."""
+    from sqlalchemy.ext.asyncio import create_async_engine
     from sqlalchemy.pool import NullPool
 
+    from app.database import create_session_factory
+
     engine = create_async_engine(url, poolclass=NullPool, hide_parameters=True)
-    async with AsyncSession(engine, expire_on_commit=False) as session, session.begin():
+    async with create_session_factory(engine).begin() as session:
         return await function(session)
 
 
@@ -296,5 +292,5 @@ def upgrade(
         migrations.upgrade(url, revision)
         if pending:
             console.print(f"Done in {time.monotonic() - start:.1f} s.")
-        current = " and ".join(migrations.current(url)) or "base"
-    console.print(f"The database is at revision {current}.")
+        revisions = " and ".join(migrations.current(url)) or "base"
+    console.print(f"The database is at revision {revisions}.")

@@ -32,6 +32,7 @@ def add_checks(table: Table) -> None:
 
     Raises:
         TypeError: A column has an enum type of PostgreSQL, whose values Alembic cannot change.
+        ValueError: The default of a column is not a value of its enum.
     """
     for column in table.columns:
         if isinstance(column.type, Enum):
@@ -39,6 +40,9 @@ def add_checks(table: Table) -> None:
                 raise TypeError(
                     f"{column} is a PostgreSQL enum. Use `Mapped[...]` without a type instead."
                 )
+            default = getattr(column.server_default, "arg", None)
+            if isinstance(default, str) and default not in column.type.enums:
+                raise ValueError(f"The server_default {default!r} of {column} is not in its enum.")
             allowed = type_coerce(column, String()).in_(column.type.enums)
             table.append_constraint(
                 CheckConstraint(allowed, column.name, info={ENUM: column.type.enums})

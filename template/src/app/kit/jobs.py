@@ -150,10 +150,17 @@ def job[**P](
             another server: while it is slow, they would occupy the workers. 0 is no limit.
         cron: Schedule in UTC, such as `0 * * * *`, for a job without arguments. It runs once, however
             many workers there are.
+
+    Raises:
+        TypeError: An argument has no type.
     """
 
     def decorate(function: Callable[Concatenate[JobContext, P], Awaitable[None]]) -> Job[P]:
         parameters = list(inspect.signature(function, eval_str=True).parameters.values())[1:]
+        if untyped := [each.name for each in parameters if each.annotation is each.empty]:
+            raise TypeError(
+                f"The argument {untyped[0]} of the job {function.__name__} has no type."
+            )
         fields: dict[str, Any] = {
             parameter.name: (
                 parameter.annotation,

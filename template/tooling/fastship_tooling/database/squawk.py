@@ -208,7 +208,14 @@ def _run_squawk(texts: list[str]) -> list[list[tuple[int, str]]]:
             Path(folder, f"{number}.sql").write_text(text, "utf-8")
         command = [program, "--reporter", "json", "*.sql"]
         try:
-            done = subprocess.run(command, check=False, cwd=folder, capture_output=True, text=True)
+            done = subprocess.run(
+                command,
+                check=False,
+                cwd=folder,
+                capture_output=True,
+                encoding="utf-8",
+                errors="replace",
+            )
             reports = json.loads(done.stdout)
         except (OSError, ValueError) as error:
             raise CLIError(f"squawk does not run: {error}. Install it again: uv sync") from error

@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 from app.config import SLUG
 from fastship_tooling.deploy.server import DeployError
 from fastship_tooling.docker import Docker, DockerError
+from fastship_tooling.project import NEW_GROUP
 
 NAME = f"{SLUG}-deployment"
 # The proxy has the same image.
@@ -40,6 +41,7 @@ def lock(engine: Docker) -> Iterator[None]:
         stderr=subprocess.PIPE,
         bufsize=0,
         start_new_session=True,  # Ctrl-C ends it after the cleanup
+        creationflags=NEW_GROUP,
     ) as holder:
         assert holder.stdin and holder.stdout and holder.stderr  # noqa: PT018, S101
         with suppress(BrokenPipeError):  # the container has not started

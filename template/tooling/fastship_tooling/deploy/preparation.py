@@ -163,7 +163,9 @@ def tree_issues() -> Iterator[str]:
     if shutil.which("git") is None:
         yield "Git is not installed. Install it, or use --dirty."
         return
-    done = subprocess.run(status, check=False, capture_output=True, text=True)
+    done = subprocess.run(
+        status, check=False, capture_output=True, encoding="utf-8", errors="replace"
+    )
     if done.returncode:
         yield f"Git cannot read this folder ({done.stderr.strip()}). Run git init and commit, or use --dirty."
     elif done.stdout:

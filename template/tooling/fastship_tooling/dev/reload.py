@@ -210,7 +210,12 @@ def _serve(listener: socket.socket, ready: Event, environment: dict[str, str]) -
     # uvicorn would log four lines for each change. `_supervise` prints one.
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
     config = uvicorn.Config(
-        app, log_config=None, access_log=False, timeout_graceful_shutdown=STOP_SECONDS - 1
+        app,
+        # The other event loop of Windows cannot share the socket with the previous process.
+        loop="asyncio:SelectorEventLoop" if sys.platform == "win32" else "auto",
+        log_config=None,
+        access_log=False,
+        timeout_graceful_shutdown=STOP_SECONDS - 1,
     )
     _Server(config, ready).run(sockets=[listener])
 

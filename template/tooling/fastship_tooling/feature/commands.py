@@ -94,11 +94,13 @@ def remove(
         get_domain,
         mentions_of,
         migrations_that_drop,
+        require_unused,
         tables_of,
     )
 
     require_valid_syntax()
     names = get_domain(name)
+    require_unused(names)
     if not yes:
         for path in files_of(names):
             console.print(f"  {path.as_posix()}", markup=False)

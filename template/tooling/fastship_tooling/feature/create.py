@@ -20,11 +20,11 @@ from fastship_tooling.feature.project import (
     SOURCE,
     TESTS,
     FeatureError,
-    dependents_of,
     files_of,
     find_domain,
     get_domain,
     mount,
+    require_unused,
     start_database,
     sync_schema,
     tables_of,
@@ -164,9 +164,7 @@ def remove(names: Names) -> None:
     Raises:
         CLIError: The domain cannot be removed. Nothing has changed.
     """
-    if dependents := dependents_of(names):
-        files = "\n".join(f"  {path}" for path in dependents)
-        raise FeatureError(f"Other code uses {names.plural}. Change it first:\n{files}")
+    require_unused(names)
     paths, tables = list(files_of(names)), tables_of(names)
     shared = unmount(names)
     with all_or_nothing([*paths, *shared, openapi.FILE]) as write:

@@ -111,6 +111,17 @@ def dependents_of(names: Names) -> list[Path]:
     ]
 
 
+def require_unused(names: Names) -> None:
+    """Check that a domain can be removed.
+
+    Raises:
+        FeatureError: Other code uses it.
+    """
+    if dependents := dependents_of(names):
+        files = "\n".join(f"  {path}" for path in dependents)
+        raise FeatureError(f"Other code uses {names.plural}. Change it first:\n{files}")
+
+
 def mentions_of(names: Names) -> list[Path]:
     """Return the documentation pages that mention a domain."""
     pattern = re.compile(rf"\b({re.escape(words(names.plural))}|{kebab(names.plural)})\b")
@@ -232,7 +243,13 @@ def with_imports(source: str, imports: str) -> str:
 
 def taken_names() -> set[str]:
     """Return the names of the modules and folders, which a new domain must not have."""
-    return {path.stem for folder in (SOURCE, TESTS) for path in folder.iterdir()}
+    return {
+        path.stem
+        for folder in (SOURCE, TESTS)
+        for path in folder.iterdir()
+        # Git leaves folders behind that only contain caches.
+        if path.is_file() or any(path.rglob("*.py"))
+    }
 
 
 def migrations_that_drop(tables: list[str]) -> set[Path]:

@@ -4,6 +4,7 @@ The text of each migration is kept next to the data of the development server, s
 revert it after its file is gone. Other servers are not changed.
 """
 
+import ast
 import re
 import runpy
 import tempfile
@@ -55,8 +56,8 @@ def remember(folder: Path | None, applied: Collection[str]) -> None:
             forget(folder, [found[1]])
         elif not kept.exists():
             kept.write_text(text, "utf-8")
-        elif kept.read_text("utf-8") != text and not (
-            edited.exists() and edited.read_text("utf-8") == text
+        elif _statements(kept.read_text("utf-8")) != (statements := _statements(text)) and not (
+            edited.exists() and _statements(edited.read_text("utf-8")) == statements
         ):
             edited.write_text(text, "utf-8")
             console.print(
@@ -66,6 +67,13 @@ def remember(folder: Path | None, applied: Collection[str]) -> None:
                 style="yellow",
                 soft_wrap=True,
             )
+
+
+def _statements(text: str) -> str:
+    """Return what a migration does: its code without comments and format."""
+    with suppress(SyntaxError):
+        return ast.dump(ast.parse(text))
+    return text
 
 
 def remember_current(url: str) -> None:

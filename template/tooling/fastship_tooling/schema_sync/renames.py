@@ -5,6 +5,7 @@ Alembic sees a dropped and an added column. A hint in the model tells that they 
 """
 
 import re
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -20,8 +21,8 @@ from fastship_tooling.schema_sync.names import DIALECT
 HINT = "renamed_from"
 VALUES = re.compile(r"'(?:[^']|'')*'|\b\d[\d.]*|[<>]=?|<>")
 """Literals and comparisons in a condition."""
-TERMINAL = "/dev/tty"
-"""`dev` runs the application in a process without standard input."""
+OUTPUT, INPUT = ("CONOUT$", "CONIN$") if sys.platform == "win32" else ("/dev/tty", "/dev/tty")
+"""The terminal. `dev` runs the application in a process without standard input."""
 quote = DIALECT.identifier_preparer.quote
 
 
@@ -92,7 +93,7 @@ def ask(rename: Rename) -> bool:
         f"Was {rename.table}.{rename.old} renamed to {rename.new}? Its data is kept then. [y/N] "
     )
     try:
-        with open(TERMINAL, "w") as output, open(TERMINAL) as answers:
+        with open(OUTPUT, "w") as output, open(INPUT) as answers:
             output.write(question)
             output.flush()
             return answers.readline().strip().lower() in {"y", "yes"}
