@@ -442,9 +442,9 @@ def test_commands_of_a_domain(fresh: Project) -> None:
     fresh.uv_run("ruff", "format", "--check", "src")
     fresh.uv_run("mypy")
 
-    development = {"APP_ENVIRONMENT": "development"}
-    fresh.uv_run("acme-orders", "db", "upgrade", **development)
-    assert "0 items" in fresh.uv_run("acme-orders", "items", "count", **development)
+    fresh.uv_run("acme-orders", "db", "upgrade", APP_ENVIRONMENT="development")
+    output = fresh.uv_run("acme-orders", "items", "count", APP_ENVIRONMENT="development")
+    assert "0 items" in output
 
     commands.write_text(f"{sample})\n")
     output = fresh.uv_run("acme-orders", "doctor", check=False)

@@ -19,6 +19,7 @@ from tests.databases import execute
 from tests.tooling.conftest import Git
 from tests.tooling.schema import (
     Declare,
+    add_revision,
     column,
     columns_of,
     commit_all,
@@ -192,6 +193,19 @@ class TestData:
             sync(url)
 
         assert f"db restore {left}" in str(caught.value)
+
+
+def test_migration_with_a_block(main: None, url: str, git: Git, versions: Path, kept: Path) -> None:
+    git("switch", "--create", "block")
+    block = 'with op.get_context().autocommit_block():\n        op.execute("ANALYZE things")'
+    add_revision(versions, "block", block, below=migrations.current(url)[0])
+    migrations.upgrade(url)
+    sync(url)
+    (versions / "block.py").unlink()
+
+    sync(url)
+
+    assert migrations.current(url) != ("block",)
 
 
 class TestEdit:

@@ -5,6 +5,7 @@ import asyncio
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import asyncpg
 import pytest
 import sqlalchemy as sa
 from alembic import command
@@ -173,7 +174,7 @@ class TestSync:
         sync(url)
 
         assert not left.exists()
-        found = sa.text("SELECT count(*) FROM pg_database WHERE datname LIKE '%_scratch_%'")
+        found = sa.text(f"SELECT count(*) FROM pg_database WHERE datname = '{name}'")
         assert migrations.on_connection(url, lambda connection: connection.scalar(found)) == 0
 
     def test_value_that_is_rejected(self, url: str, declare: Declare) -> None:
@@ -510,6 +511,35 @@ class TestEnum:
         assert checks_of(url) == {"things_status_check"}
         migrations.upgrade(url)
         assert migrations.current(url) == head
+
+    def test_added_value_blocks_nothing(
+        self,
+        url: str,
+        versions: Path,
+        declare: Declare,
+        git: Git,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        declare(status("draft", "sent", "it's"))
+
+        sync(url)
+
+        [file] = versions.glob("*change_constraints_of_things.py")
+        upgrade, _, downgrade = file.read_text().partition("def downgrade(")
+        assert "postgresql_not_valid=True" in upgrade
+        assert "ALTER TABLE things VALIDATE CONSTRAINT things_status_check" in upgrade
+        assert "autocommit_block" not in downgrade
+        assert "In production" not in capsys.readouterr().out
+        insert(url, "2, 'it''s'")
+        with pytest.raises(asyncpg.CheckViolationError):
+            insert(url, "3, 'other'")
+        # It is rewritten, and reverted with its branch.
+        declare(status("draft", "sent", "it's", "paid"), column("size"))
+        sync(url)
+        assert created(versions) == ["add_size_to_things.py", "create_things.py"]
+        commit_all(git)
+        command.upgrade(migrations.config(url), "head")
+        assert checks_of(url) == {"things_status_check"}
 
     def test_removed_value_of_a_row(
         self, url: str, declare: Declare, capsys: pytest.CaptureFixture[str]

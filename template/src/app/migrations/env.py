@@ -2,6 +2,8 @@
 
 import asyncio
 import time
+from collections.abc import Callable
+from contextlib import nullcontext
 from graphlib import CycleError, TopologicalSorter
 from typing import Any, Literal
 
@@ -165,8 +167,13 @@ def include_name(name: str | None, kind: str, _parents: object) -> bool:
     return kind != "table" or not str(name).startswith("pgqueuer")
 
 
-def run(connection: Connection) -> None:
-    """Run each migration in a transaction."""
+def run(connection: Connection, block: Callable[[], Any] | None = None) -> None:
+    """Run each migration in a transaction.
+
+    Args:
+        connection: Connection to use.
+        block: Replacement of `autocommit_block`, which commits.
+    """
     context.configure(
         connection=connection,
         # A migration with an `autocommit_block` is not repeated after an error of a later one.
@@ -178,6 +185,8 @@ def run(connection: Connection) -> None:
         autogenerate_plugins=["alembic.autogenerate.*", "alembic.ext.checkconstraint_byname"],
         process_revision_directives=sort_tables,
     )
+    if block:
+        context.get_context().autocommit_block = block  # type: ignore[method-assign]
     with context.begin_transaction():
         context.run_migrations()
 
@@ -201,6 +210,6 @@ if context.is_offline_mode():
         context.run_migrations()
 elif connection := context.config.attributes.get("connection"):
     wait_for_turn(connection)
-    run(connection)
+    run(connection, block=nullcontext)  # the transaction is that of the caller
 else:
     asyncio.run(connect_and_run())

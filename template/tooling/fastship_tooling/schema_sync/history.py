@@ -22,7 +22,7 @@ from sqlalchemy.pool import NullPool
 from app import migrations
 from app.cli.console import CLIError
 from app.cli.db import load_history
-from fastship_tooling.schema_sync import downgrades, job_queue, renames
+from fastship_tooling.schema_sync import downgrades, enums, job_queue, renames
 from fastship_tooling.schema_sync.changes import destructive_changes, name
 from fastship_tooling.schema_sync.names import check_names
 from fastship_tooling.schema_sync.renames import Rename
@@ -119,6 +119,7 @@ def compare(
         possible.extend(renames.possible(upgrade, context.impl))
         found[0].message = message or name(upgrade)
         downgrades.fill(found[0])
+        enums.validate_later(upgrade, context.opts["target_metadata"])
         destructive.extend(destructive_changes(upgrade, connection))
 
     config.attributes["connection"] = connection
