@@ -39,6 +39,9 @@ QUESTIONS = {
     "write a unit test": "development/testing",
     "how to add a new kind of resource": "development/contributing",
     "switch to another git branch": "development/contributing|getting-started/quickstart",
+    "write a command for the terminal": "development/contributing",
+    "an order with several lines": "examples/advanced",
+    "MissingGreenlet": "examples/advanced",
     "add a column to a table": "development/contributing|getting-started/quickstart",
     "library to call it from a web page": "examples/basic",
 }

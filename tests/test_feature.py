@@ -4,6 +4,7 @@ import re
 import socket
 import time
 from pathlib import Path
+from textwrap import indent
 
 import httpx2
 import pytest
@@ -449,3 +450,41 @@ def test_commands_of_a_domain(fresh: Project) -> None:
     commands.write_text(f"{sample})\n")
     output = fresh.uv_run("acme-orders", "doctor", check=False)
     assert "The commands of items are missing. SyntaxError: unmatched ')'" in output
+
+
+RECORDS_WITH_LINES = """
+from uuid import UUID
+from sqlalchemy import ForeignKey, bindparam, select
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Mapped, mapped_column, relationship, selectinload
+from app.database import Entity
+from app.reader import rows_of
+
+{models}
+
+async def test(session: AsyncSession) -> None:
+    await (await session.connection()).run_sync(Entity.metadata.create_all)
+{service}
+    assert [line.product for line in loaded.lines] == ["Milk", "Tea"]
+    rows = [dict(id=order.id)]
+
+    class reader:
+        @staticmethod
+        async def all(statement, **parameters):
+            return rows_of(await session.execute(statement, parameters))
+
+{reader}
+    assert [line["product"] for line in lines] == ["Milk", "Tea"]
+"""
+
+
+@full
+def test_records_with_lines(fresh: Project) -> None:
+    page = (fresh.path / "docs/examples/advanced.md").read_text()
+    section = page.partition("## Records with lines")[2].partition("\n## ")[0]
+    models, service, reader = re.findall(r"```python\n(.*?)```", section, re.DOTALL)
+    parts = {"service": indent(service, "    "), "reader": indent(reader, "    ")}
+    code = RECORDS_WITH_LINES.format(models=models, **parts)
+    (fresh.path / "tests/test_lines.py").write_text(code)
+
+    assert "1 passed" in fresh.uv_run("pytest", "-q", "--no-cov", "tests/test_lines.py")

@@ -174,7 +174,7 @@ class TestSync:
         sync(url)
 
         assert not left.exists()
-        found = sa.text(f"SELECT count(*) FROM pg_database WHERE datname = '{name}'")
+        found = sa.text("SELECT count(*) FROM pg_database WHERE datname = :name").bindparams(name=name)
         assert migrations.on_connection(url, lambda connection: connection.scalar(found)) == 0
 
     def test_value_that_is_rejected(self, url: str, declare: Declare) -> None:

@@ -77,14 +77,23 @@ def test_logger_that_was_used_before(settings: Settings) -> None:
     assert [line["event"] for line in captured] == ["again"]
 
 
-def test_pretty(settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
-    configure(settings, format="pretty")
+@pytest.mark.parametrize("kind", ["pretty", "auto"])
+def test_pretty(
+    settings: Settings,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    kind: str,
+) -> None:
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    app = settings.app.model_copy(update={"environment": "development"})
+    configure(settings.model_copy(update={"app": app}), format=kind)
 
     structlog.stdlib.get_logger("ours").info("hello", answer=42)
 
     out = capsys.readouterr().out
     assert "hello" in out
     assert not out.startswith("{")
+    assert ("\033" in out) is (kind == "pretty")  # the output is not a terminal
 
 
 def test_level(settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:

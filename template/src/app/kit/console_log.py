@@ -15,10 +15,14 @@ STYLES = {2: "\033[32m", 3: "\033[36m", 4: "\033[33m", 5: "\033[31m"}
 
 
 class ConsoleLog:
-    """The last processor of structlog, which returns the text of an event."""
+    """The last processor of structlog, which returns the text of an event.
 
-    def __init__(self) -> None:
-        self.colors = "NO_COLOR" not in os.environ
+    Args:
+        colors: Whether to use colors, unless `NO_COLOR` is set.
+    """
+
+    def __init__(self, *, colors: bool = True) -> None:
+        self.colors = colors and "NO_COLOR" not in os.environ
         self.render = structlog.dev.ConsoleRenderer(
             colors=self.colors, exception_formatter=_write_below
         )

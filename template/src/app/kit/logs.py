@@ -110,9 +110,8 @@ def configure_logging(settings: Settings) -> None:
         settings: Provides level, format and sample rate.
     """
     log = settings.log
-    pretty = log.format == "pretty" or (
-        log.format == "auto" and not settings.app.production and sys.stdout.isatty()
-    )
+    is_development = settings.app.environment == "development"
+    pretty = log.format == "pretty" or (log.format == "auto" and is_development)
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_logger_name,
@@ -126,7 +125,7 @@ def configure_logging(settings: Settings) -> None:
         structlog.processors.StackInfoRenderer(),
     ]
     render: list[Processor] = (
-        [ConsoleLog()]
+        [ConsoleLog(colors=log.format == "pretty" or sys.stdout.isatty())]
         if pretty
         else [
             # Local variables may contain secrets.
