@@ -139,19 +139,21 @@ def try_out(url: str, variant: Variant) -> None:
         assert set(client.get("/health/ready").json()["checks"]) == expected
 
 
-def test_docker_accepts_the_configuration(located: Project) -> None:
+def test_docker_accepts_the_configuration(located: Project, variant: Variant) -> None:
     env_file = located.path / "deploy/production.env"
     env_file.write_text("DOMAIN=api.example.com\n")
     located.run("docker", "compose", "config", "--quiet")
     located.run("docker", "compose", *PRODUCTION, "config", "--quiet")
-    swarm = "tooling/fastship_tooling/deploy/swarm.yml"
+    files = ["deploy/swarm.yml", *(["database/worker.yml"] if variant.database else [])]
     stack = located.run(
-        *["docker", "stack", "config", "-c", swarm],
+        *["docker", "stack", "config"],
+        *(f"--compose-file=tooling/fastship_tooling/{name}" for name in files),
         IMAGE="image:1",
         ENV_FILE=str(env_file),
         APP_TRUSTED_HOSTS="api.example.com",
     )
     assert "image: image:1" in stack
+    assert stack.count("init: true") == stack.count("image: ")
 
 
 @pytest.fixture

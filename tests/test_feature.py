@@ -447,6 +447,12 @@ def test_commands_of_a_domain(fresh: Project) -> None:
     output = fresh.uv_run("acme-orders", "items", "count", APP_ENVIRONMENT="development")
     assert "0 items" in output
 
+    (fresh.path / "src/app/serve").mkdir()
+    (fresh.path / "src/app/serve/commands.py").write_text(sample)
+    output = fresh.uv_run("acme-orders", "serve", "--help")
+    assert "The commands of serve are missing. ValueError: There is another command" in output
+    assert "Start the production server." in output
+
     commands.write_text(f"{sample})\n")
     output = fresh.uv_run("acme-orders", "doctor", check=False)
     assert "The commands of items are missing. SyntaxError: unmatched ')'" in output

@@ -31,8 +31,9 @@ from sqlalchemy.exc import InvalidRequestError
 from starlette.types import Message
 
 from app.database import SessionDep, SessionFactory, open_session
+from app.kit.pagination import PageParams
 from app.kit.problems import ServiceUnavailable, add_problem_handlers
-from app.reader import Reader, ReaderDep
+from app.reader import Reader, ReaderDep, fetch_page
 from tests.conftest import client_of
 
 NUMBERS = select(func.generate_series(7, 9).table_valued("n").render_derived().c.n)
@@ -128,6 +129,15 @@ class TestReader:
 
         with pytest.raises(asyncpg.InterfaceError, match="32767"):
             await small.state.reader.all(numbers, some=list(range(40_000)))
+
+    async def test_filter_that_is_no_column(self, small: FastAPI) -> None:
+        class Params(PageParams):
+            """Filters of a list."""
+
+            m: int = 1
+
+        with pytest.raises(TypeError, match=r"The filter m is not a column of the list: .'n'"):
+            await fetch_page(small.state.reader, NUMBERS, Params())
 
     async def test_no_free_connection(self, small: FastAPI) -> None:
         engine = small.state.session_factory.kw["bind"].sync_engine

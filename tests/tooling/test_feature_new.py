@@ -85,9 +85,15 @@ class TestChooseNames:
         assert "items" not in create.identifiers()  # `changes.items()`
 
     def test_folder_that_git_has_left(self, project: Path) -> None:
-        (project / "src/app/things/__pycache__").mkdir(parents=True)
+        caches = project / "src/app/things/__pycache__"
+        caches.mkdir(parents=True)
+        (caches / "models.cpython-313.pyc").touch()
 
         assert create.choose_names("things", None).plural == "things"
+
+        (project / "src/app/things/page.html").touch()
+        with pytest.raises(FeatureError, match="things already exists"):
+            create.choose_names("things", None)
 
     def test_existing_table(self, project: Path) -> None:
         models = project / "src/app/items/models.py"

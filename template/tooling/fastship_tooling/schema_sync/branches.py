@@ -70,9 +70,11 @@ def remember(folder: Path | None, applied: Collection[str]) -> None:
 
 
 def _statements(text: str) -> str:
-    """Return what a migration does: its code without comments and format."""
+    """Return what a migration does: its code without comments, format and name."""
     with suppress(SyntaxError):
-        return ast.dump(ast.parse(text))
+        module = ast.parse(text)
+        named = ast.get_docstring(module) is not None
+        return ast.dump(ast.Module(module.body[named:], []))
     return text
 
 

@@ -12,7 +12,7 @@ from fastship_tooling.schema_sync.changes import flat
 from fastship_tooling.schema_sync.names import DIALECT
 
 # What PostgreSQL makes of `status IN (...)`.
-IS_ENUM = re.compile(r"\(*\w+ = (ANY|')")
+IS_ENUM = re.compile(r"""\(*(\w+|"[^"]+") = (ANY|')""")
 
 
 class ValidateConstraintOp(ops.MigrateOperation):
@@ -27,19 +27,24 @@ class ValidateConstraintOp(ops.MigrateOperation):
 @renderers.dispatch_for(ValidateConstraintOp)
 def render(_context: AutogenContext, operation: ValidateConstraintOp) -> str:
     """Render an operation."""
-    return f"with op.get_context().autocommit_block(): op.execute({operation.statement!r})"
+    return f"with op.get_context().autocommit_block():\n    op.execute({operation.statement!r})"
 
 
 def validate_later(upgrade: ops.UpgradeOps, metadata: MetaData) -> None:
     """Check existing rows in a transaction of their own if an enum gets more values.
 
-    Otherwise all reads and writes of the table would wait until each row is checked.
+    Otherwise all reads and writes of the table would wait until each row is checked. A migration with
+    other changes could not be repeated if that transaction failed, so it is not changed.
 
     Args:
         upgrade: Operations of a migration.
         metadata: The models.
     """
     operations = [*flat(upgrade.ops)]
+    if any(
+        not isinstance(op, ops.DropConstraintOp | ops.CreateCheckConstraintOp) for op in operations
+    ):
+        return
     dropped = {
         (op.table_name, op.constraint_name): op.to_constraint()
         for op in operations
