@@ -514,6 +514,18 @@ class TestEnum:
         migrations.upgrade(url)
         assert migrations.current(url) == head
 
+    def test_long_name(self, url: str, versions: Path, declare: Declare) -> None:
+        kind = sa.Enum("draft", native_enum=False)
+        declare(status("draft", "sent"), sa.Column("s" * 60, kind, nullable=True))
+
+        sync(url)
+        before = sorted(versions.iterdir())
+        sync(url)
+
+        assert sorted(versions.iterdir()) == before
+        command.check(migrations.config(url))
+        assert sorted(map(len, checks_of(url))) == [19, 63]
+
     def test_added_value_blocks_nothing(
         self,
         url: str,

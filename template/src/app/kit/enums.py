@@ -3,11 +3,14 @@
 import enum
 import re
 from typing import Any
+from zlib import crc32
 
 from sqlalchemy import CheckConstraint, Enum, String, Table, type_coerce
 from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.schema import conv
 
 ENUM = "enum"
+MAX_NAME = 63
 
 
 def _values(members: type[enum.Enum]) -> list[str]:
@@ -44,9 +47,11 @@ def add_checks(table: Table) -> None:
             if isinstance(default, str) and default not in column.type.enums:
                 raise ValueError(f"The server_default {default!r} of {column} is not in its enum.")
             allowed = type_coerce(column, String()).in_(column.type.enums)
-            table.append_constraint(
-                CheckConstraint(allowed, column.name, info={ENUM: column.type.enums})
-            )
+            name = column.name
+            if len(full := f"{table.name}_{name}_check") > MAX_NAME:
+                # SQLAlchemy would shorten it in the database only, and Alembic compares names.
+                name = conv(f"{full[: MAX_NAME - 9]}_{crc32(full.encode()):08x}")
+            table.append_constraint(CheckConstraint(allowed, name, info={ENUM: column.type.enums}))
 
 
 def literals(expression: str) -> set[str]:

@@ -34,7 +34,8 @@ def check_names(metadata: MetaData) -> None:
             else:
                 content = ", ".join(item.columns.keys())
             described = f"{type(item).__name__}({content}) of {table.name}"
-            if len(name.encode()) > MAX_BYTES:
+            # SQLAlchemy shortens names of the convention, but Alembic compares those of check constraints as they are.
+            if len((str(item.name) if is_check else name).encode()) > MAX_BYTES:
                 raise CLIError(
                     f"{described} has a name of more than {MAX_BYTES} bytes: {name}. "
                     "Choose a shorter one with name=..."
