@@ -543,7 +543,6 @@ class TestEnum:
         assert "postgresql_not_valid=True" in upgrade
         assert "ALTER TABLE things VALIDATE CONSTRAINT things_status_check" in upgrade
         assert "autocommit_block" not in downgrade
-        assert "autocommit_block" not in downgrade
         printed = capfd.readouterr().out
         assert "In production" not in printed
         assert "E701" not in printed  # of the formatter

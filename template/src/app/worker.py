@@ -20,7 +20,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.config import SLUG, Settings
-from app.database import SessionFactory, create_engine, create_session_factory, load_models
+from app.database import SessionFactory, create_engine, create_session_factory
 from app.health.router import router as health_router
 from app.jobs import find_jobs
 from app.kit.error_reports import configure_error_reports
@@ -66,7 +66,7 @@ async def running(settings: Settings, drain_seconds: float = DRAIN_SECONDS) -> A
     concurrency = max(2, settings.database.pool_size)
     # An error in the jobs or the models stops the start, so that `deploy` keeps the previous version.
     jobs = find_jobs()
-    load_models()
+    factory = create_session_factory(engine)
     shutdown = asyncio.Event()
     last_poll = -math.inf
 
@@ -76,7 +76,7 @@ async def running(settings: Settings, drain_seconds: float = DRAIN_SECONDS) -> A
 
     task = asyncio.create_task(
         pgqueuer.run(
-            partial(_queue, settings, engine, jobs, record_poll),
+            partial(_queue, settings, engine, factory, jobs, record_poll),
             dequeue_timeout=POLL,
             batch_size=concurrency // 2,
             max_concurrent_tasks=concurrency,
@@ -87,7 +87,7 @@ async def running(settings: Settings, drain_seconds: float = DRAIN_SECONDS) -> A
         )
     )
 
-    measuring = asyncio.create_task(_measure(engine, jobs)) if is_exported() else None
+    measuring = asyncio.create_task(_measure(factory, jobs)) if is_exported() else None
 
     async def check() -> None:
         if task.done() or monotonic() - last_poll > SILENCE_SECONDS:
@@ -112,7 +112,11 @@ async def running(settings: Settings, drain_seconds: float = DRAIN_SECONDS) -> A
 
 @asynccontextmanager
 async def _queue(
-    settings: Settings, engine: AsyncEngine, jobs: list[Job[Any]], on_poll: Callable[[], None]
+    settings: Settings,
+    engine: AsyncEngine,
+    factory: SessionFactory,
+    jobs: list[Job[Any]],
+    on_poll: Callable[[], None],
 ) -> AsyncIterator[PgQueuer]:
     """Connect to the queue and register the jobs."""
     _, options = engine.dialect.create_connect_args(engine.url)
@@ -127,7 +131,6 @@ async def _queue(
     )
     try:
         driver = WorkerDriver(pool)
-        factory = create_session_factory(engine)
         queries = WorkerQueries(driver, factory, jobs, on_poll)
         queue = PgQueuer(driver, queries=queries)
         queries.running = queue.qm.job_context
@@ -152,10 +155,9 @@ async def _warn_of_unknown(factory: SessionFactory, jobs: list[Job[Any]]) -> Non
         log.warning("unknown jobs are waiting", jobs=unknown)
 
 
-async def _measure(engine: AsyncEngine, jobs: list[Job[Any]]) -> None:
+async def _measure(factory: SessionFactory, jobs: list[Job[Any]]) -> None:
     """Record the size of the queue."""
     names = [job.name for job in jobs]
-    factory = create_session_factory(engine)
     while True:
         try:
             async with factory() as session:

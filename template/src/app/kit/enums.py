@@ -11,6 +11,7 @@ from sqlalchemy.schema import conv
 
 ENUM = "enum"
 MAX_NAME = 63
+"""Maximum length of a name in PostgreSQL, in bytes."""
 
 
 def _values(members: type[enum.Enum]) -> list[str]:

@@ -22,8 +22,8 @@ async def graceful_shutdown(app: FastAPI, seconds: float) -> AsyncIterator[None]
     """On SIGTERM, make `app` unready at once and stop the server `seconds` later.
 
     A load balancer that polls readiness (Caddy, Kubernetes) needs that time to send requests
-    elsewhere. Requests that arrive meanwhile are answered, and end their connections. With 0 seconds, and on a second SIGTERM, the
-    server stops at once.
+    elsewhere. Requests that arrive meanwhile are answered, and end their connections. With 0 seconds,
+    and on a second SIGTERM, the server stops at once.
     """
     if not seconds or threading.current_thread() is not threading.main_thread():
         yield

@@ -18,6 +18,7 @@ from dotenv import dotenv_values
 from app.cli.console import CLIError, console
 from app.config import SLUG, Settings
 from app.kit.settings import SettingsError
+from fastship_tooling import git
 from fastship_tooling.docker import Docker, DockerError
 from fastship_tooling.project import HAS_AUTH, HAS_DATABASE, HAS_REDIS, command_line
 from fastship_tooling.settings import secret_variables
@@ -159,13 +160,10 @@ def require_running(containers: Docker, service: str) -> None:
 
 def tree_issues() -> Iterator[str]:
     """Yield the reasons why the deployed code could not be identified later."""
-    status = ["git", "status", "--porcelain"]
     if shutil.which("git") is None:
         yield "Git is not installed. Install it, or use --dirty."
         return
-    done = subprocess.run(
-        status, check=False, capture_output=True, encoding="utf-8", errors="replace"
-    )
+    done = git.run("status", "--porcelain")
     if done.returncode:
         yield f"Git cannot read this folder ({done.stderr.strip()}). Run git init and commit, or use --dirty."
     elif done.stdout:

@@ -6,8 +6,8 @@ from sqlalchemy import CheckConstraint, Constraint, ForeignKeyConstraint, Index,
 from sqlalchemy.exc import IdentifierError
 
 from app.cli.console import CLIError
+from app.kit.enums import MAX_NAME
 
-MAX_BYTES = 63
 DIALECT = make_url("postgresql://").get_dialect()()
 
 
@@ -35,9 +35,9 @@ def check_names(metadata: MetaData) -> None:
                 content = ", ".join(item.columns.keys())
             described = f"{type(item).__name__}({content}) of {table.name}"
             # SQLAlchemy shortens names of the convention, but Alembic compares those of check constraints as they are.
-            if len((str(item.name) if is_check else name).encode()) > MAX_BYTES:
+            if len((str(item.name) if is_check else name).encode()) > MAX_NAME:
                 raise CLIError(
-                    f"{described} has a name of more than {MAX_BYTES} bytes: {name}. "
+                    f"{described} has a name of more than {MAX_NAME} bytes: {name}. "
                     "Choose a shorter one with name=..."
                 )
             # Indexes are unique in the schema, including those of unique constraints and primary keys.
